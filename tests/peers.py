@@ -1,0 +1,21 @@
+"""Programs of other projects that tests run against; Debian has them, Python's package index has not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+DEBIAN_PACKAGES = {"tshark": "tshark", "ipfixDump": "libfixbuf-tools", "softflowd": "softflowd", "pmacctd": "pmacct"}
+
+
+def require_program(name: str) -> str:
+    """The path of a program of DEBIAN_PACKAGES. Where it is not installed: skips the test, but in CI fails it."""
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin")
+    if path:
+        return path
+    reason = f"{name} is not installed (Debian: apt-get install {DEBIAN_PACKAGES[name]})"
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason}; in CI every peer must be there")
+    pytest.skip(reason)
