@@ -1,0 +1,151 @@
+# Columns to wire octets.
+
+def pack(sizes, budget, header):
+    """Put records into messages in order, as many as fit -> at[r], first[k+1], begin[k+1].
+
+    sizes: int32[r], octets of each record. budget: octets of records in a message, after `header` octets.
+    at: int32, where each record starts. first: int32, the first record of each message, which are sequence numbers as
+    well, then r. begin: int32, where each message starts, then where all end.
+    """
+    cdef const int32_t[::1] wanted = numbers(sizes)
+    if not 1 <= budget <= INT32_MAX or not 0 <= header <= INT32_MAX:
+        raise ValueError(f"a budget of {budget} octets after a header of {header}")
+    cdef Py_ssize_t i, k = 0, p = 0, left = -1, n = wanted.shape[0], most = budget, fixed = header
+    cdef int32_t *at
+    cdef int32_t *first
+    cdef int32_t *begin
+    cdef Slab slab = Slab(room(4 * n) + 2 * room(4 * (n + 1)))
+    at_ = slab.array(n, INT32, 4, &at)
+    first_ = slab.array(n + 1, INT32, 4, &first)
+    begin_ = slab.array(n + 1, INT32, 4, &begin)
+    with nogil:
+        for i in range(n):
+            if not 1 <= wanted[i] <= most:
+                with gil:
+                    raise ValueError(f"record {i} of {wanted[i]} octets for a budget of {most}")
+            if wanted[i] > left:
+                first[k] = <int32_t>i
+                begin[k] = <int32_t>p
+                k += 1
+                p += fixed
+                left = most
+            if p + wanted[i] > INT32_MAX:
+                with gil:
+                    raise ValueError("more than 2 GiB of messages")
+            at[i] = <int32_t>p
+            p += wanted[i]
+            left -= wanted[i]
+        first[k] = <int32_t>n
+        begin[k] = <int32_t>p
+    return at_, first_[:k + 1], begin_[:k + 1]
+
+
+cdef inline void spread(const uint *values, uint8_t *p, const int32_t *at, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef uint v
+    for k in range(n):
+        v = swapped(values[k])
+        memcpy(p + at[k], &v, sizeof(uint))
+
+
+cdef inline void spread_reduced(const wide *values, uint8_t *p, const int32_t *at, Py_ssize_t n, int width) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef uint64_t v
+    for k in range(n):
+        v = hw_swap8(<uint64_t>values[k])
+        memcpy(p + at[k], <uint8_t *>&v + 8 - width, width)
+
+
+cdef inline void spread_raw(const uint8_t *values, uint8_t *p, const int32_t *at, Py_ssize_t n, size_t width) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(n):
+        memmove(p + at[k], values + k * width, width)
+
+
+cdef void spread_tile(Column *cols, Py_ssize_t count, Py_ssize_t k, Py_ssize_t n) noexcept nogil:
+    """Write values k..k+n of every column."""
+    cdef Py_ssize_t f
+    cdef Column *x
+    cdef const int32_t *at
+    cdef const uint8_t *values
+    for f in range(count):
+        x = &cols[f]
+        at = x.at + k
+        values = x.values + k * x.item
+        if x.kind == U8:
+            spread(<const uint64_t *>values, x.base, at, n)
+        elif x.kind == U4:
+            spread(<const uint32_t *>values, x.base, at, n)
+        elif x.kind == U2:
+            spread(<const uint16_t *>values, x.base, at, n)
+        elif x.kind == U1:
+            spread(values, x.base, at, n)
+        elif x.kind >= RAW6:
+            spread_raw(values, x.base, at, n, x.width)
+        elif x.item == 8:
+            spread_reduced(<const uint64_t *>values, x.base, at, n, x.width)
+        elif x.item == 4:
+            spread_reduced(<const uint32_t *>values, x.base, at, n, x.width)
+        else:
+            spread_reduced(<const uint16_t *>values, x.base, at, n, x.width)
+
+
+def scatter(buf, at, plan, columns):
+    """Inverse of columns(): write the values of each array at its field of every record, cut to the field's width.
+
+    buf: octets, written to; fields must not overlap. at, plan: as in columns(). columns: one array of r per field.
+    """
+    cdef uint8_t[::1] wire = writable(buf)
+    cdef const int32_t[:, :] rows = table(at), fields = table(plan)
+    cdef list arrays = [np.ascontiguousarray(column) for column in columns]
+    cdef const uint8_t[::1] values
+    cdef Py_ssize_t f, k = 0, n = rows.shape[1], count = fields.shape[0]
+    cdef Column *cols = compile_plan(fields, [array.dtype for array in arrays])
+    try:
+        place_all(cols, wire, rows, fields)
+        for f in range(count):
+            if arrays[f].shape != (n,):
+                raise ValueError(f"column {f} has shape {arrays[f].shape}, not ({n},)")
+            if n:
+                values = arrays[f].view(UINT8)
+                cols[f].values = <uint8_t *>&values[0]
+        with nogil:
+            while k < n:
+                spread_tile(cols, count, k, min(<Py_ssize_t>TILE, n - k))
+                k += TILE
+    finally:
+        free(cols)
+
+
+def scatter_strings(buf, end, offsets, data):
+    """Write variable-length values, each behind its length in 1 octet (up to 254) or 3 (RFC 7011 section 7).
+
+    buf: octets, written to; values must not overlap. end: int32[r], where each value ends.
+    offsets: int32[r+1], data: octets: an Arrow binary column.
+    """
+    cdef uint8_t[::1] wire = writable(buf)
+    cdef const int32_t[::1] ends = numbers(end), bounds = numbers(offsets)
+    cdef const uint8_t[::1] values = octets(data)
+    cdef Py_ssize_t k, length, x, n = ends.shape[0], total = wire.shape[0]
+    if bounds.shape[0] != n + 1:
+        raise ValueError(f"{bounds.shape[0]} offsets for {n} values")
+    check_offsets(bounds, values.shape[0])
+    for k in range(n):
+        if bounds[k + 1] - bounds[k] > 65535:
+            raise ValueError(f"value {k} has {bounds[k + 1] - bounds[k]} octets")
+    for k in range(n):
+        length = bounds[k + 1] - bounds[k]
+        if ends[k] - length - (1 if length < 255 else 3) < 0 or ends[k] > total:
+            raise IndexError(f"value {k} of {length} octets up to {ends[k]} is not inside {total} octets")
+    with nogil:
+        for k in range(n):
+            length = bounds[k + 1] - bounds[k]
+            x = ends[k] - length
+            if length:
+                memmove(&wire[x], &values[bounds[k]], length)
+            if length < 255:
+                wire[x - 1] = <uint8_t>length
+            else:
+                wire[x - 3] = 255
+                wire[x - 2] = <uint8_t>(length >> 8)
+                wire[x - 1] = <uint8_t>length

@@ -1,0 +1,349 @@
+"""Random calls of the kernel, most of them sensible and some hostile, and the comparison of its two backends.
+
+Used with hypothesis by test_twin.py and with plain `random` by fuzz/kernel.py.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from random import Random
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+INT32 = np.iinfo(np.int32)
+REFUSALS = (IndexError, ValueError, TypeError)
+DTYPES = ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f4", "f8", "M8[ms]", "M8[s]", "m8[ns]")
+ODD_DTYPES = (">u4", "O", "?", "c8", "S4", "U1", "g", "V0", "i4,i4", "nonsense", ">M8[s]")
+
+
+class Call(NamedTuple):
+    """One call. A bytearray among the arguments is written to by it."""
+
+    name: str
+    arguments: tuple[Any, ...]
+
+
+def i32(values: Iterable[int]) -> npt.NDArray[np.int32]:
+    return np.fromiter(values, np.int32)
+
+
+# --- octets ----------------------------------------------------------------------------------------------------------
+
+
+def octets(r: Random, most: int = 200) -> bytes:
+    return bytes(r.choices(range(256), k=r.randrange(most)))
+
+
+def structures(r: Random, header: int) -> bytes:
+    """(tag, length) structures, some of a length that is wrong."""
+    out = b""
+    for _ in range(r.randrange(8)):
+        body = octets(r, 30)
+        length = header + len(body)
+        if r.random() < 0.05:
+            length = r.choice((0, 3, header - 1, length + 1, 65535))
+        out += struct.pack("!HH", r.randrange(65536), length & 0xFFFF) + bytes(max(0, header - 4)) + body
+    return out * (r.choice((50, 700)) if r.random() < 0.05 else 1)
+
+
+def variable(r: Random) -> bytes:
+    """A variable-length value: short or long form, and now and then longer than what is there."""
+    length = r.choice((0, 1, 2, 5, 20, 254, 255, 256, 300))
+    if r.random() < 0.1:
+        return b"\xff" + struct.pack("!H", r.choice((0, 3, 65535))) + bytes(3)
+    body = bytes(r.choices(range(256), k=length))
+    return (bytes((length,)) if length < 255 else b"\xff" + struct.pack("!H", length)) + body
+
+
+def mutated(r: Random, data: bytes) -> bytes:
+    """A few octets changed, cut out or put in."""
+    for _ in range(r.choice((0, 0, 1, 3))):
+        at = r.randrange(len(data) + 1)
+        data = (
+            data[:at] + bytes(r.choices((0, 1, 4, 16, 127, 254, 255), k=r.randrange(3))) + data[at + r.randrange(3) :]
+        )
+    return data
+
+
+GOOD_TEXT = ("", "a", "plain text " * 4, "é", "€", "𝄞", "\U0010ffff", "\ud7ff")
+BAD_TEXT = (
+    *("80", "c080", "c1bf", "e09fbf", "eda080", "f08fbfbf", "f4908080", "f5808080", "ff"),  # never well-formed
+    *("c3", "e282", "f09d84"),  # cut short
+)
+
+
+def text(r: Random) -> bytes:
+    """A few pieces of text, one in ten ill-formed."""
+    return b"".join(
+        r.choice(GOOD_TEXT).encode() if r.random() < 0.9 else bytes.fromhex(r.choice(BAD_TEXT))
+        for _ in range(r.randrange(4))
+    )
+
+
+# --- arguments -------------------------------------------------------------------------------------------------------
+
+
+def position(r: Random, total: int) -> int:
+    if r.random() < 0.02:
+        return r.choice((-1, total + 1, INT32.max, INT32.min, INT32.max - 7))
+    return r.randrange(total + 1)
+
+
+def spans(r: Random, total: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    if r.random() < 0.4:
+        return i32([0]), i32([total])
+    pairs = [sorted((position(r, total), position(r, total))) for _ in range(r.randrange(5))]
+    if pairs and r.random() < 0.02:
+        pairs[0].reverse()
+    return i32(a for a, _ in pairs), i32(b for _, b in pairs)
+
+
+def hostile(r: Random, array: npt.NDArray[np.int32]) -> Any:
+    """The array, or rarely something that is not what the function takes."""
+    if r.random() > 0.03:
+        return array
+    unaligned = np.frombuffer(b"\0" + array.tobytes(), np.uint8)[1:].view(np.int32)
+    return r.choice(
+        (
+            None,
+            "text",
+            array.tolist(),
+            array.astype(np.int64),
+            array.astype(np.uint32),
+            array.astype(">i4"),
+            array.astype(np.float32),
+            np.repeat(array, 2, axis=-1)[..., ::2],
+            array[::-1],
+            array[:-1],
+            array[..., None],
+            array.ravel(),
+            unaligned,
+            np.asfortranarray(array),
+            np.int32(3),
+            array.tobytes(),
+            array.data,
+        )
+    )
+
+
+def buffer(r: Random, data: bytes, *, written: bool = False) -> Any:
+    if r.random() < 0.02:
+        every_other = memoryview(data + data)[::2]
+        return r.choice((None, [1, 2], "text", every_other, np.zeros(8, np.int8), np.zeros((2, 2), np.uint8)))
+    if written:
+        return bytearray(data) if r.random() < 0.98 else data
+    return r.choice((bytes, bytearray, memoryview, lambda b: np.frombuffer(b, np.uint8)))(data)
+
+
+def number(r: Random, value: int) -> Any:
+    return value if r.random() < 0.97 else r.choice((0, -1, 2**31 - 1, 2**31, 2**70, 4.5, None, "4"))
+
+
+def width_and_dtype(r: Random) -> tuple[int, Any]:
+    if r.random() < 0.02:
+        return r.choice((0, -1, 1, 4, 9, 65536)), r.choice(ODD_DTYPES)
+    if r.random() < 0.3:
+        width = r.choice((1, 2, 3, 6, 7, 16, 17, 32))
+        return width, np.dtype(f"V{width}")
+    dtype = np.dtype(r.choice(DTYPES))
+    width = dtype.itemsize if r.random() < 0.6 else r.randrange(1, dtype.itemsize + 1)
+    return width, dtype if r.random() < 0.9 else dtype.str
+
+
+# --- calls -----------------------------------------------------------------------------------------------------------
+
+
+def chain(r: Random) -> Call:
+    header = r.choice((4, 4, 16, 5, 20))
+    data = mutated(r, structures(r, header))
+    start, end = spans(r, len(data))
+    return Call("chain", (buffer(r, data), hostile(r, start), hostile(r, end), number(r, header)))
+
+
+def scan(r: Random) -> Call:
+    gaps = [r.choice((0, 0, 1, 2, 7)) for _ in range(r.randrange(1, 5))]
+    if r.random() < 0.05:
+        gaps[r.randrange(len(gaps))] = r.choice((-1, INT32.max, INT32.min, 65534))
+    data = b""
+    for _ in range(r.randrange(6)):
+        for gap in gaps[:-1]:
+            data += bytes(r.choices(range(256), k=min(max(gap, 0), 9))) + variable(r)
+        data += bytes(min(max(gaps[-1], 0), 9))
+    data = mutated(r, data * (40 if r.random() < 0.05 else 1) + bytes(r.choice((0, 1, 2, 500))))
+    start, end = spans(r, len(data))
+    return Call("scan", (buffer(r, data), hostile(r, start), hostile(r, end), hostile(r, i32(gaps))))
+
+
+def plan(r: Random, rows: int, most: int) -> tuple[npt.NDArray[np.int32], list[Any]]:
+    fields, dtypes = [], []
+    for _ in range(r.randrange(6)):
+        width, dtype = width_and_dtype(r)
+        row = r.randrange(rows) if rows and r.random() < 0.99 else r.choice((-1, rows, INT32.max))
+        delta = r.randrange(-most, most + 1) if r.random() < 0.98 else r.choice((INT32.min, INT32.max))
+        fields.append((row, delta, width, r.randrange(2)))
+        dtypes.append(dtype)
+    table = np.array(fields, np.int32).reshape(-1, 4)
+    if r.random() < 0.02:
+        dtypes = dtypes[1:]
+    return table, dtypes
+
+
+def columns(r: Random) -> Call:
+    data = octets(r)
+    rows, n = r.randrange(4), 3000 if r.random() < 0.02 else r.choice((0, 1, 2, 15, 16, 17, 40))
+    margin = r.choice((0, 8, 40))
+    middle = range(min(margin, len(data) // 2), max(len(data) - margin, len(data) // 2 + 1))
+    at = np.array([[r.choice(middle) for _ in range(n)] for _ in range(rows)], np.int32).reshape(rows, n)
+    if at.size and r.random() < 0.05:
+        at[r.randrange(rows), r.randrange(n)] = position(r, len(data) + 3)
+    table, dtypes = plan(r, rows, max(margin // 2, 1))
+    return Call("columns", (buffer(r, data), hostile(r, at), hostile(r, table), dtypes))
+
+
+def runs(r: Random) -> Call:
+    data = octets(r, 400)
+    stride = r.randrange(1, 40)
+    start, count = [], []
+    for _ in range(r.randrange(5)):
+        at = position(r, len(data))
+        start.append(at)
+        most = (len(data) - at) // stride if at <= len(data) else -1
+        count.append(r.randrange(most + 1) if most >= 0 and r.random() < 0.97 else r.choice((-1, INT32.max)))
+    table, dtypes = plan(r, 1, 2)
+    table[:, 1] = np.abs(table[:, 1].astype(np.int64)) % max(stride, 2) if r.random() < 0.9 else table[:, 1]
+    spans = hostile(r, i32(start)), hostile(r, i32(count))
+    return Call("runs", (buffer(r, data), *spans, number(r, stride), hostile(r, table), dtypes))
+
+
+def strings(r: Random) -> Call:
+    data = octets(r, 400)
+    scale = r.choice((4, 20, 60, 400))
+    ends = [position(r, len(data)) for _ in range(r.randrange(30))]
+    sizes = [min(end, r.randrange(scale)) if r.random() < 0.99 else position(r, len(data)) for end in ends]
+    if r.random() < 0.5:  # no mistake at all
+        ends = [min(max(end, 0), len(data)) for end in ends]
+        sizes = [min(max(size, 0), end) for size, end in zip(sizes, ends, strict=True)]
+    return Call("strings", (buffer(r, data), hostile(r, i32(ends)), hostile(r, i32(sizes))))
+
+
+def utf8(r: Random) -> Call:
+    values = [text(r) for _ in range(r.randrange(12))]
+    offsets = np.cumsum([0, *map(len, values)]).astype(np.int32)
+    if r.random() < 0.3:  # values cut elsewhere
+        offsets = np.sort(np.clip(offsets + r.randrange(-2, 3), 0, offsets[-1])).astype(np.int32)
+    if r.random() < 0.03:
+        offsets[r.randrange(len(offsets))] = position(r, len(offsets))
+    return Call("utf8", (hostile(r, offsets), buffer(r, b"".join(values) + bytes(r.randrange(3)))))
+
+
+def pack(r: Random) -> Call:
+    budget = r.choice((1, 10, 100, 65515, INT32.max))
+    sizes = [r.randrange(1, min(budget, 60) + 1) for _ in range(r.randrange(30))]
+    if sizes and r.random() < 0.1:
+        sizes[r.randrange(len(sizes))] = r.choice((0, -1, budget, INT32.max))
+    header = r.choice((0, 16, 20, INT32.max))
+    return Call("pack", (hostile(r, i32(sizes)), number(r, budget), number(r, header)))
+
+
+def scatter(r: Random) -> Call:
+    fields, dtypes, stride = [], [], 0
+    for _ in range(r.randrange(6)):
+        width, dtype = width_and_dtype(r)
+        fields.append((0, stride, width, r.randrange(2)))
+        dtypes.append(dtype)
+        stride += max(width, 0)
+    n = r.choice((0, 1, 2, 16, 35))
+    at = np.array([r.sample([k * stride for k in range(n)], n)], np.int32).reshape(1, n)
+    if n and r.random() < 0.05:
+        at[0, r.randrange(n)] = r.choice((-1, n * stride + 1, INT32.max, INT32.min))
+    arrays: list[Any] = []
+    for dtype in dtypes:
+        try:
+            size = np.dtype(dtype).itemsize * n
+            arrays.append(np.frombuffer(bytes(r.choices(range(256), k=size)), dtype) if size else np.empty(n, dtype))
+        except (TypeError, ValueError):
+            arrays.append(np.zeros(n, object))
+    if arrays and r.random() < 0.05:
+        arrays[0] = r.choice((arrays[0][1:], arrays[0][:, None], [1] * n, None))
+    table = np.array(fields, np.int32).reshape(-1, 4)
+    return Call("scatter", (buffer(r, bytes(n * stride), written=True), hostile(r, at), hostile(r, table), arrays))
+
+
+def scatter_strings(r: Random) -> Call:
+    values = [bytes(r.choices(range(256), k=r.choice((0, 1, 9, 254, 255, 300)))) for _ in range(r.randrange(6))]
+    ends, total = [], 0
+    for value in values:
+        total += (1 if len(value) < 255 else 3) + len(value) + r.randrange(3)
+        ends.append(total)
+    offsets = np.cumsum([0, *map(len, values)]).astype(np.int32)
+    if r.random() < 0.05:
+        ends = [position(r, total) for _ in ends]
+        values, offsets, ends = values[:1], offsets[:2], ends[:1]  # one value cannot overlap another
+    if r.random() < 0.03:
+        offsets[r.randrange(len(offsets))] = position(r, 4)
+        ends, offsets = ends[:1], offsets[:2]
+    data = buffer(r, b"".join(values))
+    return Call(
+        "scatter_strings", (buffer(r, bytes(total), written=True), hostile(r, i32(ends)), hostile(r, offsets), data)
+    )
+
+
+def dicts(r: Random) -> Call:
+    n = r.choice((0, 1, 3, 40))
+    columns: list[Any] = []
+    dotted = []
+    for _ in range(r.randrange(6)):
+        dtype = np.dtype(r.choice(("u1", "u2", "u4", "u4", "u8", "i1", "i2", "i4", "i8")))
+        array = np.frombuffer(bytes(r.choices((0, 1, 99, 127, 128, 255), k=n * dtype.itemsize)), dtype)
+        dotted.append(dtype == "u4" and r.random() < 0.5)
+        columns.append(array.tolist() if r.random() < 0.3 else array)
+        if r.random() < 0.03:
+            unaligned = np.frombuffer(b"\0" + array.tobytes(), np.uint8)[1:].view(dtype)
+            masked = np.ma.masked_array(array)
+            columns[-1] = r.choice((None, tuple(array), array[1:], array[::-1], array[:, None], unaligned, masked))
+            columns[-1] = array.astype(r.choice(("f8", "M8[s]", "?", ">i4"))) if r.random() < 0.3 else columns[-1]
+    names = tuple(f"column {k}" for k in range(len(columns) + (r.random() < 0.02)))
+    return Call("dicts", (names, columns, dotted[1:] if r.random() < 0.02 else dotted))
+
+
+CALLS: tuple[Callable[[Random], Call], ...] = (
+    chain,
+    scan,
+    columns,
+    runs,
+    strings,
+    utf8,
+    pack,
+    scatter,
+    scatter_strings,
+    dicts,
+)
+
+
+# --- comparison ------------------------------------------------------------------------------------------------------
+
+
+def outcome(backend: ModuleType, call: Call) -> tuple[Any, ...]:
+    """What a call returns, or the kind of refusal; and what it wrote."""
+    target = call.arguments[0] if call.name.startswith("scatter") else None
+    fresh = bytearray(target) if isinstance(target, bytearray) else target
+    arguments = call.arguments if target is None else (fresh, *call.arguments[1:])
+    try:
+        result: Any = getattr(backend, call.name)(*arguments)
+        result = list(result) if isinstance(result, Iterator) else result
+    except REFUSALS as error:
+        result = next(kind for kind in REFUSALS if isinstance(error, kind))
+    return plain(result), bytes(fresh) if isinstance(fresh, bytearray) else None
+
+
+def plain(result: Any) -> Any:
+    """Arrays as (dtype, shape, octets), so that results can be compared bit for bit."""
+    if isinstance(result, np.ndarray):
+        return result.dtype.str, result.shape, result.tobytes()
+    if isinstance(result, list | tuple):
+        return type(result).__name__, *map(plain, result)
+    return result
