@@ -1,0 +1,1 @@
+"""Bytes to nouns and back, stateless: template records, single values, whole records one at a time."""
