@@ -1,0 +1,30 @@
+"""What one transport session has taught us: Templates, sequence numbers, types. No I/O, no clock."""
+
+from headwater.session.collecting import Session
+from headwater.session.events import (
+    DataSets,
+    Event,
+    Messages,
+    Scope,
+    SequenceGap,
+    TemplateLearned,
+    TemplateWithdrawn,
+)
+from headwater.session.key import SessionKey, Transport
+from headwater.session.limits import Limits
+from headwater.session.sequence import DomainLedger
+
+__all__ = [
+    "DataSets",
+    "DomainLedger",
+    "Event",
+    "Limits",
+    "Messages",
+    "Scope",
+    "SequenceGap",
+    "Session",
+    "SessionKey",
+    "TemplateLearned",
+    "TemplateWithdrawn",
+    "Transport",
+]

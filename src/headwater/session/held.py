@@ -1,0 +1,112 @@
+"""Data Sets that came before their Template, kept within bounds until it arrives (RFC 7011 §8, §9.3)."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from headwater.session.events import Messages
+
+if TYPE_CHECKING:
+    from headwater.session.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSet:
+    """One Data Set and the facts of its Message. offset: of the Message; at: of the Set's body (absolute)."""
+
+    body: bytes
+    at: int
+    offset: int
+    export_time: int
+    sequence: int
+    domain: int
+    received_at: float
+
+
+class HeldSets:
+    """A first-in first-out store of Data Sets by (Observation Domain index, Template ID)."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._by_key: dict[tuple[int, int], deque[HeldSet]] = {}
+        self._arrival: deque[tuple[int, int]] = deque()
+        self._octets = 0
+
+    def __len__(self) -> int:
+        return len(self._arrival)
+
+    @property
+    def oldest_at(self) -> int:
+        """Absolute offset of the body of the oldest Set; there must be one."""
+        return self._by_key[self._arrival[0]][0].at
+
+    def add(self, key: tuple[int, int], held: HeldSet) -> int:
+        """Keep one Data Set; returns how many were dropped to make room, itself included."""
+        if len(held.body) > self._limits.held_octets:
+            return 1
+        self._by_key.setdefault(key, deque()).append(held)
+        self._arrival.append(key)
+        self._octets += len(held.body)
+        dropped = 0
+        while self._octets > self._limits.held_octets or len(self._arrival) > self._limits.held_sets:
+            self._drop_oldest()
+            dropped += 1
+        return dropped
+
+    def expire(self, now: float) -> int:
+        """Drop what is older than the limit; returns how many."""
+        dropped = 0
+        while self._arrival and self._by_key[self._arrival[0]][0].received_at < now - self._limits.held_s:
+            self._drop_oldest()
+            dropped += 1
+        return dropped
+
+    def take(self, key: tuple[int, int], *, before: int) -> list[HeldSet]:
+        """Data Sets kept for that Template that came before that offset, oldest first; they are kept no longer."""
+        sets = self._by_key.pop(key, None)
+        if sets is None:
+            return []
+        taken = [sets.popleft() for _ in range(sum(held.at < before for held in sets))]
+        self._octets -= sum(len(held.body) for held in taken)
+        self._arrival = deque(k for k in self._arrival if k != key)
+        if sets:
+            self._by_key[key] = sets
+            self._arrival.extend([key] * len(sets))
+        return taken
+
+    def clear(self) -> int:
+        """Forget everything; returns how many Data Sets that were."""
+        count = len(self._arrival)
+        self._by_key.clear()
+        self._arrival.clear()
+        self._octets = 0
+        return count
+
+    def _drop_oldest(self) -> None:
+        key = self._arrival.popleft()
+        sets = self._by_key[key]
+        self._octets -= len(sets.popleft().body)
+        if not sets:
+            del self._by_key[key]
+
+
+def joined(sets: list[HeldSet]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """(octets, start, end) of held Sets, back to back."""
+    end = np.cumsum([len(held.body) for held in sets], dtype=np.int32)
+    start = np.concatenate([np.zeros(1, np.int32), end[:-1]])
+    return np.frombuffer(b"".join(held.body for held in sets), np.uint8), start, end
+
+
+def messages_of(sets: list[HeldSet]) -> Messages:
+    """Message facts, one row per held Set."""
+    return Messages(
+        np.array([held.offset for held in sets], np.int64),
+        np.array([held.export_time for held in sets], np.uint32),
+        np.array([held.sequence for held in sets], np.uint32),
+        np.array([held.domain for held in sets], np.uint32),
+    )

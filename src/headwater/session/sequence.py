@@ -1,0 +1,128 @@
+"""Sequence numbers: what was lost, late, sent twice or started anew (RFC 7011 §3.1, §10.3.2)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from headwater.errors import Fault, FaultKind
+from headwater.session.events import SequenceGap
+
+_WRAP = 1 << 32
+_SUSPECT = 1 << 20  # a larger jump is believed only once the next Message confirms it (§11.6)
+RECENT = 64  # Messages remembered to tell a duplicate from a late one
+_MOST_GAPS = 256
+
+
+@dataclass(slots=True)
+class DomainLedger:
+    """The loss ledger of one Observation Domain.
+
+    records: Data Records received, options included. lost: records missing, late ones taken back.
+    unknown_gaps: gaps after Messages whose records could not be counted. undecodable_sets: Data Sets without
+    Template. malformed: discarded Messages. expected: sequence number the next Message should carry, None at first.
+    """
+
+    domain: int
+    messages: int = 0
+    records: int = 0
+    lost: int = 0
+    late: int = 0
+    duplicates: int = 0
+    resets: int = 0
+    unknown_gaps: int = 0
+    undecodable_sets: int = 0
+    malformed: int = 0
+    expected: int | None = None
+    _certain: bool = True
+    _candidate: tuple[int, int] | None = None  # of a Message under suspicion: its sequence number, the one after it
+    _recent: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=RECENT))
+    _gaps: list[tuple[int, int]] = field(default_factory=list)
+
+    def observe(
+        self, sequence: int, records: int, *, certain: bool, stamp: int, offset: int
+    ) -> SequenceGap | Fault | None:
+        """Take one Message into account.
+
+        records: Data Records counted in it; certain: whether that is all of them.
+        stamp: anything that tells Messages with equal numbers apart (Export Time).
+        """
+        self.messages += 1
+        self.records += records
+        after = (sequence + records) % _WRAP
+        ahead = 0 if self.expected is None else (sequence - self.expected) % _WRAP
+        if ahead == 0:
+            self._accept(sequence, after, certain, stamp, records)
+            return None
+        if ahead <= _SUSPECT:
+            return self._gap(sequence, after, certain, stamp, records, ahead, offset)
+        if ahead >= _WRAP // 2:
+            if (sequence, records, stamp) in self._recent:
+                self.duplicates += 1
+                return Fault(FaultKind.DUPLICATE, offset, self.domain, f"sequence number {sequence} again")
+            if records and self._fill(sequence, records):
+                self.late += 1
+                self._recent.append((sequence, records, stamp))
+                return Fault(FaultKind.LATE, offset, self.domain, f"sequence number {sequence} after {self.expected}")
+        if self._candidate is not None and sequence == self._candidate[1]:
+            return self._believe(sequence, after, certain, stamp, records, offset)
+        if records:  # a Message without records says nothing about the count of the next one
+            self._candidate = (sequence, after) if certain else None
+        detail = f"sequence number {sequence} where {self.expected} was expected"
+        return Fault(FaultKind.SEQUENCE_SUSPECT, offset, self.domain, detail)
+
+    def skip_to(self, expected: int, *, messages: int, records: int, recent: Iterable[tuple[int, int, int]]) -> None:
+        """Take a run of Messages into account whose numbers were all as expected; `recent` are its last few."""
+        self.messages += messages
+        self.records += records
+        self.expected = expected
+        self._certain, self._candidate = True, None
+        self._recent.extend(recent)
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether `expected` is known, not only a lower bound."""
+        return self._certain and self.expected is not None
+
+    def _accept(self, sequence: int, after: int, certain: bool, stamp: int, records: int) -> None:
+        self.expected, self._certain, self._candidate = after, certain, None
+        self._recent.append((sequence, records, stamp))
+
+    def _believe(
+        self, sequence: int, after: int, certain: bool, stamp: int, records: int, offset: int
+    ) -> SequenceGap | Fault:
+        """Two Messages in a row agree: after a jump forward much was lost, otherwise the exporter has restarted."""
+        was, start = self.expected or 0, self._candidate[0] if self._candidate else sequence
+        ahead = (start - was) % _WRAP
+        if ahead < _WRAP // 2 and start > _SUSPECT:
+            return self._gap(sequence, after, certain, stamp, records, ahead, offset)
+        self.resets += 1
+        self._gaps.clear()
+        self._accept(sequence, after, certain, stamp, records)
+        return Fault(FaultKind.SEQUENCE_RESET, offset, self.domain, f"restarted at {start}, was {was}")
+
+    def _gap(
+        self, sequence: int, after: int, certain: bool, stamp: int, records: int, ahead: int, offset: int
+    ) -> SequenceGap:
+        expected = self.expected or 0
+        known = self._certain
+        if known:
+            self.lost += ahead
+            self._gaps.append((expected, ahead))
+            del self._gaps[:-_MOST_GAPS]
+        else:
+            self.unknown_gaps += 1
+        self._accept(sequence, after, certain, stamp, records)
+        return SequenceGap(self.domain, offset, expected, sequence, ahead if known else None)
+
+    def _fill(self, sequence: int, records: int) -> bool:
+        """Take a late Message out of the gap it belongs to."""
+        for i, (first, missing) in enumerate(self._gaps):
+            into = (sequence - first) % _WRAP
+            if into + records <= missing:
+                rest = [(first, into), ((sequence + records) % _WRAP, missing - into - records)]
+                self._gaps[i : i + 1] = [gap for gap in rest if gap[1]]
+                self.lost -= records
+                return True
+        return False
