@@ -1,0 +1,111 @@
+"""The IPFIX / NetFlow toolkit: any export octets to columns, rows, files and the terminal.
+
+    import headwater as hw
+
+    for batch in hw.read("flows.ipfix"):
+        print(batch)
+
+Names are loaded when they are first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from headwater._version import __version__
+
+TYPE_CHECKING = False  # type checkers take it for true; importing it from typing would cost 10 ms
+if TYPE_CHECKING:
+    from typing import Any
+
+    from headwater.batch import Batch, Decoder
+    from headwater.errors import (
+        DecodeError,
+        EncodeError,
+        Fault,
+        FaultKind,
+        HeadwaterError,
+        LimitExceeded,
+        SourceError,
+        TransportError,
+        UnknownElement,
+    )
+    from headwater.model.element import InformationElement
+    from headwater.model.registry import IANA, Registry
+    from headwater.model.template import Field, Template
+    from headwater.model.types import DataType
+    from headwater.process import Reading, Report, read, read_table, records
+    from headwater.session import (
+        DataSets,
+        Limits,
+        SequenceGap,
+        Session,
+        SessionKey,
+        TemplateLearned,
+        TemplateWithdrawn,
+        Transport,
+    )
+
+_HOMES = {
+    "headwater.batch": ("Batch", "Decoder"),
+    "headwater.errors": (
+        "DecodeError", "EncodeError", "Fault", "FaultKind", "HeadwaterError", "LimitExceeded", "SourceError",
+        "TransportError", "UnknownElement",
+    ),
+    "headwater.model.element": ("InformationElement",),
+    "headwater.model.registry": ("IANA", "Registry"),
+    "headwater.model.template": ("Field", "Template"),
+    "headwater.model.types": ("DataType",),
+    "headwater.process": ("Reading", "Report", "read", "read_table", "records"),
+    "headwater.session": (
+        "DataSets", "Limits", "SequenceGap", "Session", "SessionKey", "TemplateLearned", "TemplateWithdrawn",
+        "Transport",
+    ),
+}  # fmt: skip
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "IANA",
+    "Batch",
+    "DataSets",
+    "DataType",
+    "DecodeError",
+    "Decoder",
+    "EncodeError",
+    "Fault",
+    "FaultKind",
+    "Field",
+    "HeadwaterError",
+    "InformationElement",
+    "LimitExceeded",
+    "Limits",
+    "Reading",
+    "Registry",
+    "Report",
+    "SequenceGap",
+    "Session",
+    "SessionKey",
+    "SourceError",
+    "Template",
+    "TemplateLearned",
+    "TemplateWithdrawn",
+    "Transport",
+    "TransportError",
+    "UnknownElement",
+    "__version__",
+    "read",
+    "read_table",
+    "records",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'headwater' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

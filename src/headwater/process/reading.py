@@ -1,0 +1,359 @@
+"""Reading: any IPFIX source to batches of columns, rows or one table, with a report of what was found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+
+import numpy as np
+
+from headwater.batch.batch import Batch
+from headwater.batch.cells import Style
+from headwater.batch.decode import Decoder
+from headwater.errors import HeadwaterError, SourceError
+from headwater.process.arguments import check_options, check_source, checked_facts, checked_select
+from headwater.process.learned import registry_for
+from headwater.process.report import Report, Skipped, SourceReport
+from headwater.process.source import SourceReading
+from headwater.session.collecting import Session
+from headwater.session.key import Transport
+from headwater.transport import WINDOW, ForeignContent, Source, Windows, find_sources, open_source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from headwater.batch.cells import Addresses, ListStyle, Times
+    from headwater.batch.schema import Schema
+    from headwater.model.registry import Registry
+    from headwater.session.events import DataSets
+    from headwater.session.limits import Limits
+
+Progress = Callable[[int, int | None], object]
+"""Called with octets done and octets in all (None: not known), before decompression."""
+
+Checksum = Literal["warn", "drop", "ignore"]
+T = TypeVar("T")
+
+
+def read(
+    source: Any,
+    *,
+    select: Iterable[str] | None = None,
+    provenance: Iterable[str] = (),
+    options: bool | None = None,
+    registry: Registry | None = None,
+    limits: Limits | None = None,
+    strict: bool = False,
+    salvage: bool = False,
+    resync: bool = False,
+    checksum: Checksum = "warn",
+    max_octets: int | None = None,
+    progress: Progress | None = None,
+) -> Reading:
+    """Batches of columns of an IPFIX source, each file a session of its own (RFC 5655).
+
+    source: a path, "-" for standard input, a glob pattern, a directory (its IPFIX files, recursively), a file object,
+        bytes, or a list of these. Compression (gzip, bzip2, xz, zstd, lz4) is seen by content.
+    select: columns wanted; then all batches have one schema, with nulls for what a Template lacks, and the reading is
+        an Arrow stream that DuckDB, polars and pyarrow take as it is. None: all fields of each Template.
+    provenance: facts of the Messages to add as columns, such as "exportTime" or "observationDomainId".
+    options: whether options records come too. None: only without `select`.
+    registry: names and types, the shipped ones by default; type information in a file adds to it for that file. To
+        select such elements by name, files and bytes are read twice.
+    strict: raise DecodeError at the first fault that costs octets, instead of reporting it. salvage: keep the whole
+        records of malformed Messages. resync: go on at the next plausible Message where framing is lost.
+    checksum: what to do with Messages whose MD5 does not match: "warn", "drop" them, or "ignore" checksums.
+    max_octets: stop with LimitExceeded after so many decompressed octets of one source.
+    Raises HeadwaterError for wrong arguments and UnknownElement for a selected name at once; SourceError when
+    iterated, for what cannot be read at all.
+    """
+    check_source(source)
+    check_options(registry, limits, checksum, max_octets, progress)
+    names, facts = checked_select(select), checked_facts(provenance)
+
+    def make_decoder(known: Registry | None) -> Decoder:
+        return Decoder(names, facts, registry=known)
+
+    known = registry
+    if names is not None:
+        known = registry_for(source, registry, make_decoder, limits=limits, trust=resync, max_octets=max_octets)
+    decoder = make_decoder(known)
+    with_options = select is None if options is None else options
+
+    def session() -> Session:
+        return Session(
+            registry, Transport.FILE, limits, strict=strict, salvage=salvage, resync=resync, checksum=checksum
+        )
+
+    return Reading(Sources(source, decoder, session, resync, with_options, max_octets, progress))
+
+
+def records(
+    source: Any,
+    *,
+    select: Iterable[str] | None = None,
+    addresses: Addresses = "text",
+    times: Times = "int",
+    lists: ListStyle = "plain",
+    provenance: Iterable[str] = (),
+    options: bool | None = None,
+    registry: Registry | None = None,
+    limits: Limits | None = None,
+    strict: bool = False,
+    salvage: bool = False,
+    resync: bool = False,
+    checksum: Checksum = "warn",
+    max_octets: int | None = None,
+    progress: Progress | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Records as dicts, in the order of the wire.
+
+    addresses: "text", "object" (ipaddress) or "raw". times: "int" since 1970 in the element's unit, "datetime" or
+    "text". lists: "plain" or "full". The rest is what `read` takes.
+    """
+    reading = read(
+        source,
+        select=select,
+        provenance=provenance,
+        options=options,
+        registry=registry,
+        limits=limits,
+        strict=strict,
+        salvage=salvage,
+        resync=resync,
+        checksum=checksum,
+        max_octets=max_octets,
+        progress=progress,
+    )
+    return reading.records(addresses=addresses, times=times, lists=lists)
+
+
+def read_table(
+    source: Any,
+    select: Iterable[str] | None = None,
+    *,
+    provenance: Iterable[str] = (),
+    options: bool | None = None,
+    registry: Registry | None = None,
+    limits: Limits | None = None,
+    strict: bool = False,
+    salvage: bool = False,
+    resync: bool = False,
+    checksum: Checksum = "warn",
+    max_octets: int | None = None,
+    progress: Progress | None = None,
+) -> pa.Table:
+    """All records as one pyarrow Table; the options are those of `read`.
+
+    With `select` its columns are those; without, they are the union of all Templates', null where one lacks them.
+    Raises SourceError if pyarrow is not installed (`pip install 'headwater[arrow]'`).
+    """
+    from headwater.sinks.table import table
+
+    with read(
+        source,
+        select=select,
+        provenance=provenance,
+        options=options,
+        registry=registry,
+        limits=limits,
+        strict=strict,
+        salvage=salvage,
+        resync=resync,
+        checksum=checksum,
+        max_octets=max_octets,
+        progress=progress,
+    ) as reading:
+        return table(reading, schema=reading.schema)
+
+
+class Reading(Iterator[Batch]):
+    """The batches of `read`, once. Nothing is opened before the first is asked for.
+
+    report: what was found, live; complete when the iteration has ended.
+    Files are let go of at the end, by `close`, at the end of a `with` block, and when the reading is dropped.
+    """
+
+    def __init__(self, sources: Sources) -> None:
+        self.report = sources.report
+        self._sources = sources
+        self._active: Generator[Any] | None = None
+        self._batches: Generator[Batch] | None = None
+
+    @property
+    def schema(self) -> Schema | None:
+        """The columns of every batch, None without a selection."""
+        return self._sources.decoder.schema
+
+    def __repr__(self) -> str:
+        source = self._sources.source
+        if isinstance(source, str | os.PathLike):
+            what = repr(os.fspath(source))
+        elif isinstance(source, list | tuple):
+            what = f"{len(source)} sources"
+        else:
+            what = type(source).__name__
+        columns = "all fields" if self.schema is None else ", ".join(self.schema.names[:6])
+        if self.schema is not None and len(self.schema) > 6:
+            columns += f", … {len(self.schema) - 6} more"
+        return f"<Reading of {what}: {columns}; {'not begun' if self._active is None else self.report}>"
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Batch:
+        if self._batches is None:
+            self._batches = self._begin(self._sources.batches())
+        return next(self._batches)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, bad: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def records(
+        self, *, addresses: Addresses = "text", times: Times = "int", lists: ListStyle = "plain"
+    ) -> Generator[dict[str, Any]]:
+        """Records as dicts in the order of the wire, instead of batches; for the options see `Batch.rows`."""
+        Style(addresses, times, lists)  # a wrong option is told now
+        return self._begin(self._sources.records(addresses=addresses, times=times, lists=lists))
+
+    def close(self) -> None:
+        """Stop and let go of files. The report stays as it is."""
+        if self._active is None:
+            self._active = self._sources.batches()
+        self._active.close()
+
+    def __arrow_c_schema__(self) -> object:
+        """The schema of all batches as an Arrow PyCapsule; needs `select`."""
+        from headwater.batch import arrow
+
+        schema = self.schema
+        if schema is None:
+            raise HeadwaterError("without select= every Template has its own schema, so this is no Arrow stream")
+        lists = [column.name for column in schema if column.type.is_list]
+        if lists:
+            message = f"{lists[0]} has no Arrow type before it is read; use hw.read_table, or go batch by batch"
+            raise HeadwaterError(message)
+        return arrow.c_schema(schema).__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The batches as an Arrow PyCapsule, read as they are pulled; needs `select`.
+
+        A requested schema is not followed.
+        """
+        from headwater.sinks.arrow_stream import arrow_stream
+
+        self.__arrow_c_schema__()
+        return arrow_stream(self, self._pull())
+
+    def _pull(self) -> Generator[Batch]:
+        # not begun before it is pulled: consumers may ask for streams just to see the schema
+        yield from self._begin(self._sources.batches())
+
+    def _begin(self, iterator: Generator[T]) -> Generator[T]:
+        if self._active is not None:
+            raise HeadwaterError("this reading has been used or closed; call read again for another")
+        self._active = iterator
+        return iterator
+
+
+@dataclass(slots=True)
+class Sources:
+    """What to read, and how. Sources are opened one after the other, each is a session."""
+
+    source: Any
+    decoder: Decoder
+    session: Callable[[], Session]
+    trust: bool
+    with_options: bool
+    max_octets: int | None
+    progress: Progress | None
+    report: Report = field(default_factory=Report)
+    window: int = WINDOW
+    _done: int = 0
+    _total: int | None = None
+
+    def batches(self) -> Generator[Batch]:
+        """All batches, in the order in which their first Sets stand in each window."""
+        for reading, runs in self._runs():
+            for sets in runs:
+                yield reading.decode(self.decoder, sets)
+
+    def records(self, **style: Any) -> Generator[dict[str, Any]]:
+        """All records, in the order of the wire."""
+        for window in self.windows():
+            rows = [batch.rows(**style) for _, batch in window]
+            if len(rows) == 1:
+                yield from rows[0]
+            else:
+                yield from _interleaved([sets for sets, _ in window], rows)
+
+    def windows(self) -> Generator[list[tuple[DataSets, Batch]]]:
+        """All batches with the Data Sets that they were made of, a window at a time: their `order` is comparable."""
+        for reading, runs in self._runs():
+            yield [(sets, reading.decode(self.decoder, sets)) for sets in runs]
+
+    def _runs(self) -> Generator[tuple[SourceReading, list[DataSets]]]:
+        found = list(find_sources(self.source))
+        sizes = [source.size for source in found]
+        self._total = None if None in sizes else sum(size or 0 for size in sizes)
+        before = 0
+        for source in found:
+            yield from self._read(source, before)
+            before = before + source.size if source.size is not None else self._done
+            self._tell(before)
+        if not self.report.sources:
+            raise SourceError(self._nothing())
+
+    def _read(self, source: Source, before: int) -> Generator[tuple[SourceReading, list[DataSets]]]:
+        try:
+            windows = open_source(source, window=self.window, trust=self.trust)
+        except SourceError as bad:
+            if not source.is_optional:
+                raise
+            self.report.skipped.append(Skipped(source.name, str(bad), isinstance(bad, ForeignContent)))
+            return
+        try:
+            report = SourceReport(source.name, windows.compression)
+            self.report.sources.append(report)
+            reading = self._reading(windows, report, before)
+            for runs in reading.runs():
+                yield reading, [sets for sets in runs if self.with_options or not sets.template.scope_count]
+        finally:
+            windows.close()
+
+    def _reading(self, windows: Windows, report: SourceReport, before: int) -> SourceReading:
+        def tell(done: int) -> None:
+            self._tell(before + done)
+
+        return SourceReading(windows, self.session(), report, max_octets=self.max_octets, tell=tell)
+
+    def _tell(self, done: int) -> None:
+        self._done = done
+        if self.progress is not None:
+            self.progress(done, self._total)
+
+    def _nothing(self) -> str:
+        skipped = self.report.skipped
+        if not skipped:
+            return "there is nothing to read: the list of sources is empty"
+        more = f"; and {len(skipped) - 1} more" if len(skipped) > 1 else ""
+        where = f" of {self.source}" if isinstance(self.source, str | os.PathLike) else ""
+        return f"no IPFIX among {len(skipped)} files{where}: {skipped[0].reason}{more}"
+
+
+def _interleaved(runs: list[DataSets], rows: list[Iterator[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+    """Rows of several runs of one window, set by set as they stood."""
+    if not runs:
+        return
+    order = np.argsort(np.concatenate([sets.order for sets in runs]), kind="stable")
+    run = np.repeat(np.arange(len(runs)), [len(sets.order) for sets in runs])[order]
+    count = np.concatenate([sets.count for sets in runs])[order]
+    for number, records in zip(run.tolist(), count.tolist(), strict=True):
+        yield from islice(rows[number], records)

@@ -1,0 +1,7 @@
+"""Octets in and out: files, streams and their compression."""
+
+from headwater.transport.content import ForeignContent
+from headwater.transport.file import Source, find_sources, open_source
+from headwater.transport.windows import WINDOW, Windows
+
+__all__ = ["WINDOW", "ForeignContent", "Source", "Windows", "find_sources", "open_source"]
