@@ -1,0 +1,124 @@
+"""`headwater convert`: records into files that other programs read."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from headwater.cli.options import choosing_options, examples, keep_sources, reading_options
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from headwater.cli.converting import Format
+
+_SUFFIXES: dict[str, Format] = {
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".json": "ndjson",
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "arrow",
+    ".ipc": "arrow",
+    ".feather": "arrow",
+}
+
+
+@click.command(
+    epilog=examples(
+        "headwater convert flows.ipfix flows.parquet",
+        "headwater convert captures/ flows.parquet -s flowStartMilliseconds,sourceIPv4Address,octetDeltaCount",
+        "headwater convert -w 'protocolIdentifier == udp' flows.ipfix.zst udp.csv",
+        "zcat flows.ipfix.gz | headwater convert - - --to ndjson | jq .octetDeltaCount",
+    )
+)
+@click.argument("sources", metavar="SOURCE...", nargs=-1)
+@click.argument("destination", metavar="DEST")
+@click.option(
+    "--to",
+    "format",
+    type=click.Choice(["ndjson", "csv", "parquet", "arrow"]),
+    help="Format; otherwise DEST's suffix decides.",
+)
+@click.option("-f", "--force", is_flag=True, help="Replace DEST if it exists.")
+@click.option("-n", "most", type=click.IntRange(0), metavar="N", help="Stop after N records.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
+@choosing_options
+@reading_options
+@click.pass_context
+def convert(
+    ctx: click.Context,
+    sources: tuple[str, ...],
+    destination: str,
+    format: Format | None,
+    force: bool,
+    most: int | None,
+    quiet: bool,
+    select: tuple[str, ...],
+    where: tuple[str, ...],
+    with_options: bool,
+    salvage: bool,
+    resync: bool,
+    strict: bool,
+    registry: str | None,
+) -> None:
+    """Write the records of SOURCE to DEST: Parquet, Arrow, CSV or NDJSON, by the suffix of DEST.
+
+    DEST appears when it is complete, or not at all. - is stdout and needs --to.
+
+    Without --select the columns are those of all templates together, null where a record has none; for this the
+    sources are read twice (stdin is kept in a temporary file meanwhile). NDJSON has one object per record with just
+    the record's own fields, in the order they were sent. Addresses are numbers and octets in Parquet and Arrow, text
+    in CSV and NDJSON.
+    """
+    from headwater.cli.converting import Conversion
+    from headwater.cli.outcome import finish
+    from headwater.cli.progress import Progress
+    from headwater.cli.query import Query
+    from headwater.cli.screen import safe
+    from headwater.sinks.output import open_output
+
+    if not sources:
+        raise click.UsageError(f"after {destination} DEST is missing", ctx)
+    keep_sources(destination, sources)
+    format = format or _format_of(destination)
+    # a signal to end must not leave half a file behind
+    before = signal.signal(signal.SIGTERM, _stop)
+    query = Query(
+        list(sources), select, where, registry, with_options, strict=strict, salvage=salvage, resync=resync, most=most
+    )
+    progress = Progress(is_on=not quiet and sys.stderr.isatty())
+    conversion = Conversion(query, format, progress.begin)
+    try:
+        with open_output(destination, force=force) as file:
+            conversion.write(file, is_stream=destination == "-")
+            if query.report is not None:  # those that a directory or a pattern stands for
+                keep_sources(destination, [source.name for source in query.report.sources])
+    finally:
+        progress.end()
+        signal.signal(signal.SIGTERM, before)
+    if not quiet and destination != "-":
+        count = f"{conversion.records:,} {'record' if conversion.records == 1 else 'records'}"
+        click.echo(f"headwater: {safe(destination)}: {count} {progress.took}", err=True)
+    finish(ctx, query.report)
+
+
+def _format_of(destination: str) -> Format:
+    found = _SUFFIXES.get(Path(destination).suffix.lower())
+    if found is None and Path(destination).is_dir():
+        raise click.UsageError(f"{destination} is a directory; give the name of a file")
+    if found is None:
+        known = ", ".join(_SUFFIXES)
+        raise click.UsageError(
+            "stdout needs --to" if destination == "-" else f"{destination}: say --to, or use a suffix of {known}"
+        )
+    return found
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
