@@ -1,0 +1,27 @@
+"""What headwater promises, and whether a measured number keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """The goals of one shape: any of the first two, and the third. 0 = not asked."""
+
+    of_tight: float  # speed as a share of the tight loop's
+    records_s: float = 0
+    times_fixbuf: float = 0
+
+
+SHAPES = {
+    "S1": Goal(0.45, records_s=60e6),
+    "S7": Goal(0.60),
+    "S2": Goal(0.50),
+    "S3": Goal(0.60, times_fixbuf=3),
+    "S4": Goal(0.60, times_fixbuf=3),
+}
+ROWS_S = {"tuples": 4e6, "dicts": 1.7e6}
+MEMORY_MB = 150
+IMPORT_MS = 10
+HELP_MS = 100

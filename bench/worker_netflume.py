@@ -1,0 +1,37 @@
+"""netflume as a party: its Decoder, given one message after another, records as dicts.
+
+It does not know subTemplateLists and their kind: on S4 it hands the lists over as octets, in hexadecimal.
+Run by the interpreter of the benchmark's own environment, where the package is.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import netflume  # type: ignore[import-not-found]  # lives only in the benchmark's environment
+from protocol import messages, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def main(file: str) -> None:
+    datagrams = list(messages(Path(file).read_bytes()))
+
+    def decoded() -> Iterator[Any]:
+        decoder = netflume.Decoder()
+        return (decoder.decode(datagram, "192.0.2.1") for datagram in datagrams)
+
+    def one_pass() -> int:
+        return sum(len(message.flows) + len(message.options) for message in decoded())
+
+    def check() -> dict[str, int]:
+        octets = sum(flow["octets"] for message in decoded() for flow in message.flows)
+        return {"records": one_pass(), "octets": octets}
+
+    serve(check, one_pass)
+
+
+main(sys.argv[2])
