@@ -127,7 +127,7 @@ def test_a_hostile_case_is_cheap(case: Case, salvage: bool) -> None:
 
     listen(GOOD)  # what is loaded at first use is no part of it
     if sys.gettrace() is None:  # measuring coverage takes longer than what is measured
-        large = 40 if case.id == "H28" else 1  # 16,370 fields are learned and planned once; quadratic would take minutes
+        large = 40 if case.id == "H28" else 1  # 16,370 fields, planned once; quadratic takes minutes
         assert cpu_s(partial(work, decode=False), large * CPU_S) <= large * CPU_S
         assert cpu_s(work, large * CPU_S) <= large * CPU_S
     if max(map(len, chunks)) > 1000 or case.id in ("H24", "H32", "H42", "H56"):
