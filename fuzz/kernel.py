@@ -31,7 +31,7 @@ def main() -> int:
     if options.extension:
         load(options.extension)
     sys.path.insert(0, str(ROOT))
-    tests = kernel_tests() + ([] if options.kernel else message_tests())
+    tests = kernel_tests() + ([] if options.kernel else message_tests() + capture_tests())
     last = os.open(options.last, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) if options.last else None
     started = time.monotonic()
     number = options.first
@@ -144,6 +144,34 @@ def message_tests() -> list[Callable[[Random], str | None]]:
         return None
 
     return [test] * 3  # a third of what the kernel's own tests get
+
+
+def capture_tests() -> list[Callable[[Random], str | None]]:
+    """Captures, mutated: nothing is raised, every packet is counted, and windows of any size give the same."""
+    from tests import packets
+    from tests.kernel import cases
+    from tests.transport.capturing import run
+
+    def test(random: Random) -> str | None:
+        found = [cases.packet(random) for _ in range(random.randrange(20))]
+        if random.random() < 0.5:
+            kept = [packet for link, packet in found if link == 1]
+            data = packets.pcap(kept, order=random.choice("<>"), snap=random.choice((60, 262144)))
+        else:
+            order = random.choice("<>")
+            data = packets.section(order)
+            for number, (link, packet) in enumerate(found):
+                data += packets.interface(link, order, resolution=random.randrange(256))
+                data += packets.enhanced(packet, order, number=number, ticks=random.getrandbits(64))
+        data = data[:24] + mutated(random, data[24:] + b"\0")
+        try:
+            whole, cut = run(data), run(data, window=random.choice((64, 200, 1000)))
+        except Exception as error:  # any exception is a finding
+            return f"{error!r} from {data.hex()}"
+        same = whole.datagrams == cut.datagrams and whole.counters() == cut.counters() and whole.streams == cut.streams
+        return None if same else f"windows differ: {data.hex()}"
+
+    return [test]
 
 
 def mutated(random: Random, data: bytes) -> bytes:

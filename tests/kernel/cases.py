@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tests import packets
+
 INT32 = np.iinfo(np.int32)
 REFUSALS = (IndexError, ValueError, TypeError)
 DTYPES = ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f4", "f8", "M8[ms]", "M8[s]", "m8[ns]")
@@ -310,7 +312,121 @@ def dicts(r: Random) -> Call:
     return Call("dicts", (names, columns, dotted[1:] if r.random() < 0.02 else dotted))
 
 
+def cut(r: Random, data: bytes) -> bytes:
+    return data[: r.randrange(len(data) + 1)] if r.random() < 0.1 else data
+
+
+def packet(r: Random) -> tuple[int, bytes]:
+    """A link type and a packet, many of them damaged a little."""
+    body = octets(r, 40)
+    family = r.random() < 0.5
+    peer = ("10.0.0.1", r.randrange(3), "10.0.0.2", 2055) if family else ("2001:db8::1", r.randrange(3), "::2", 2055)
+    match r.randrange(6):
+        case 0:
+            inside = packets.tcp(body, r.randrange(2**32), peer, options=bytes(4 * r.randrange(11)))
+        case 1:
+            inside = r.choice(packets.fragments(packets.udp_datagram(body + bytes(9), peer), 8, peer=peer))
+        case 2 if not family:
+            kinds = [r.choice((0, 43, 44, 51, 60, 135)) for _ in range(r.randrange(4))]
+            inside = packets.ip6(17, packets.udp_datagram(body), peer, extensions=[(k, bytes(7)) for k in kinds])
+        case 3:
+            inside = packets.ip(r.choice((1, 17, 132)), body, peer)
+        case _:
+            inside = packets.udp(body, peer, length=None if r.random() < 0.9 else r.randrange(70))
+    match r.randrange(8):
+        case 0:
+            link, whole = 1, packets.ethernet(inside, tags=r.choices((0x8100, 0x88A8, 0x9100), k=r.randrange(4)))
+        case 1:
+            link, whole = 1, packets.mpls(inside, r.randrange(1, 4))
+        case 2:
+            link, whole = 1, packets.pppoe(inside)
+        case 3:
+            link, whole = 113, packets.cooked(inside)
+        case 4:
+            link, whole = 276, packets.cooked2(inside)
+        case 5:
+            link, whole = r.choice((0, 108)), packets.loopback(inside, r.choice("<>"), r.choice((10, 24, 28, 30, 99)))
+        case 6:
+            link, whole = r.choice((12, 14, 101, 228, 229, 147)), inside
+        case _:
+            link, whole = 1, packets.ethernet(inside, trailer=bytes(r.randrange(9)))
+    return link, mutated(r, cut(r, whole))
+
+
+def pcap_packets(r: Random) -> Call:
+    order, header = r.choice("<>"), r.choice((16, 16, 24))
+    data = packets.pcap(
+        [(r.randrange(2**40), octets(r, 30)) for _ in range(r.randrange(6))],
+        order=order,
+        magic=0xA1B2CD34 if header == 24 else 0xA1B2C3D4,
+        snap=r.choice((0, 5, 262144)),
+    )
+    data = cut(r, mutated(r, data * (r.choice((20, 200)) if r.random() < 0.05 else 1)))
+    at = 24 if r.random() < 0.9 else position(r, len(data))
+    return Call("pcap_packets", (buffer(r, data), at, order == ">", number(r, header), number(r, 1000)))
+
+
+def pcapng_packets(r: Random) -> Call:
+    data = b""
+    for _ in range(r.randrange(4)):
+        order = r.choice("<>")
+        data += packets.section(order) if r.random() < 0.9 else b""
+        for _ in range(r.randrange(6)):
+            data += pcapng_block(r, order)
+    data = cut(r, mutated(r, data * (r.choice((20, 200)) if r.random() < 0.05 else 1)))
+    at = 0 if r.random() < 0.9 else position(r, len(data))
+    interfaces = number(r, r.choice((0, 0, 1, 2**30)))
+    numbers_ = interfaces, number(r, r.choice((0, 9, 2**32 - 1))), number(r, 2000)
+    return Call("pcapng_packets", (buffer(r, data), at, r.random() < 0.5, *numbers_))
+
+
+def pcapng_block(r: Random, order: str) -> bytes:
+    body, which, ticks = octets(r, 30), r.randrange(3), r.getrandbits(64)
+    match r.randrange(5):
+        case 0:
+            return packets.interface(1, order, snap=r.choice((0, 4, 2**32 - 1)))
+        case 1:
+            return packets.enhanced(body, order, number=which, ticks=ticks)
+        case 2:
+            return packets.obsolete(body, order, number=which, ticks=ticks)
+        case 3:
+            return packets.simple(body, order)
+        case _:
+            return packets.block(r.randrange(12), body, order)
+
+
+def dissect(r: Random) -> Call:
+    found = [packet(r) for _ in range(r.choice((0, 1, 3, 20, 60)))]
+    if r.random() < 0.02:  # more peers than the first table holds
+        found += [(101, packets.udp(b"", ("10.0.0.1", k & 1023, "10.0.0.2", k >> 10))) for k in range(3000)]
+    data, start = b"", []
+    for _, one in found:
+        start.append(len(data))
+        data += one
+    end = [*start[1:], len(data)] if start else []
+    if start and r.random() < 0.05:
+        start[r.randrange(len(start))] = position(r, len(data))
+    known: Any = np.frombuffer(octets(r, 200), np.uint8)
+    known = known[: len(known) // 40 * 40].reshape(-1, 40)
+    if r.random() < 0.5:
+        known = np.frombuffer(b"".join(peer_key(r.randrange(3)) for _ in range(r.randrange(4))), np.uint8).reshape(
+            -1, 40
+        )
+    if r.random() < 0.03:
+        known = r.choice((None, [1], known[:, ::2], known[:, 1:], known.astype(np.int8), known.ravel(), known.T))
+    arrays = hostile(r, i32(start)), hostile(r, i32(end)), hostile(r, i32(link for link, _ in found))
+    return Call("dissect", (buffer(r, data), *arrays, known))
+
+
+def peer_key(port: int) -> bytes:
+    addresses = bytes((10, 0, 0, 1)).ljust(16, b"\0") + bytes((10, 0, 0, 2)).ljust(16, b"\0")
+    return struct.pack("!BBHHH", 17, 4, port, 2055, 0) + addresses
+
+
 CALLS: tuple[Callable[[Random], Call], ...] = (
+    pcap_packets,
+    pcapng_packets,
+    dissect,
     chain,
     scan,
     columns,

@@ -11,6 +11,7 @@ _Writable: TypeAlias = WriteableBuffer | npt.NDArray[np.uint8]
 _Numbers: TypeAlias = ReadableBuffer | npt.NDArray[np.int32]
 _Octets: TypeAlias = npt.NDArray[np.uint8]
 _Ints: TypeAlias = npt.NDArray[np.int32]
+_Words: TypeAlias = npt.NDArray[np.uint32]
 
 def chain(
     buf: _Readable, start: _Numbers, end: _Numbers, header: int
@@ -33,3 +34,17 @@ def dicts(names: tuple[str, ...], columns: Iterable[Any], dotted: Iterable[bool]
 def pack(sizes: _Numbers, budget: int, header: int) -> tuple[_Ints, _Ints, _Ints]: ...
 def scatter(buf: _Writable, at: _Numbers, plan: _Numbers, columns: Iterable[npt.ArrayLike]) -> None: ...
 def scatter_strings(buf: _Writable, end: _Numbers, offsets: _Numbers, data: _Readable) -> None: ...
+def pcap_packets(
+    buf: _Readable, at: int, is_big: bool, header: int, most: int
+) -> tuple[_Ints, _Ints, _Words, _Words, int]: ...
+def pcapng_packets(
+    buf: _Readable, at: int, is_big: bool, interfaces: int, snap: int, most: int
+) -> tuple[
+    tuple[_Ints, _Ints, _Ints, _Words, _Words],
+    tuple[_Words, _Ints, _Ints, npt.NDArray[np.bool_]],
+    int,
+    tuple[bool, int, int],
+]: ...
+def dissect(
+    buf: _Readable, start: _Numbers, end: _Numbers, link: _Numbers, known: _Readable
+) -> tuple[_Octets, _Ints, _Ints, _Ints, _Ints, _Words, _Octets]: ...

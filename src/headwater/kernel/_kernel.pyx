@@ -4,8 +4,8 @@
 
 Positions are int32 into one octet buffer. Every argument is checked before the first octet is touched, so the worst a
 wrong argument can do is raise ValueError (wrong shape, dtype or plan) or IndexError (a position outside the buffer).
-Loops that follow lengths found on the wire read through bounds-checked views; only checking, gathering, scattering and
-copying use pointers, the last three behind a check of every position. No octet of the buffer is trusted a second time,
+Loops that follow lengths found on the wire read through bounds-checked views; only checking, gathering, scattering,
+copying and taking packets apart use pointers, all but the first behind a check of every position. No octet of the buffer is trusted a second time,
 so a buffer that changes during a call gives nonsense and no more. The GIL is released in the loops; arrays of positions
 must not change then.
 
@@ -15,7 +15,10 @@ The arrays of one result share one block of memory: keeping one of them keeps th
 cimport cython
 from libc.stdint cimport INT32_MAX, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy, memmove
+from libc.string cimport memcmp, memcpy, memmove
+
+from operator import index
+from os import urandom
 
 import numpy as np
 
@@ -66,7 +69,8 @@ cdef extern from *:
     void hw_open(void *, size_t) nogil
 
 cdef object ndarray = np.ndarray, dtype_of = np.dtype
-cdef object INT32 = np.dtype(np.int32), UINT16 = np.dtype(np.uint16), UINT8 = np.dtype(np.uint8)
+cdef object INT32 = np.dtype(np.int32), UINT32 = np.dtype(np.uint32)
+cdef object UINT16 = np.dtype(np.uint16), UINT8 = np.dtype(np.uint8)
 cdef object BOOL = np.dtype(np.bool_)
 
 include "memory.pxi"
@@ -76,3 +80,5 @@ include "fields.pxi"
 include "values.pxi"
 include "encoding.pxi"
 include "rows.pxi"
+include "packets.pxi"
+include "dissection.pxi"

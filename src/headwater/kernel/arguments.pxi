@@ -1,5 +1,10 @@
 # Arguments: whatever exports a buffer of the right shape, or ValueError; TypeError for what is no buffer at all.
 
+cdef enum:
+    ADDRESSES = 40  # octets of the key of a peer, see dissect()
+    WORDS = 10  # of 4 octets
+
+
 cdef const uint8_t[::1] octets(object given):
     """Any contiguous buffer of octets."""
     if given is None:
@@ -46,6 +51,20 @@ cdef const int32_t[:, :] table(object given):
     if view.shape[0] and view.shape[1]:
         if (view.shape[1] > 1 and view.strides[1] != 4) or view.strides[0] & 3 or <uintptr_t>&view[0, 0] & 3:
             raise ValueError("rows of numbers are not contiguous")
+    return view
+
+
+cdef const uint8_t[:, ::1] keys_of(object given):
+    """uint8[k, 40], contiguous."""
+    cdef const uint8_t[:, ::1] view
+    if given is None:
+        raise TypeError("None is not an array")
+    try:
+        view = given
+    except BufferError as error:
+        raise ValueError(str(error)) from None
+    if view.shape[1] != ADDRESSES:
+        raise ValueError(f"keys of {view.shape[1]} octets")
     return view
 
 

@@ -9,33 +9,53 @@ import sys
 from collections.abc import Iterable, Iterator
 from operator import index
 from struct import Struct
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer, WriteableBuffer
+from headwater.kernel.reference_arguments import (
+    INT32_MAX,
+    Ints,
+    Numbers,
+    Octets,
+    Readable,
+    Writable,
+    check_offsets,
+    check_spans,
+    number_of,
+    numbers_of,
+    octets_of,
+    table_of,
+)
+from headwater.kernel.reference_packets import dissect, pcap_packets, pcapng_packets
 
-    # numpy says that its arrays are buffers only from Python 3.12 on
-    Readable: TypeAlias = ReadableBuffer | npt.NDArray[np.uint8]
-    Writable: TypeAlias = WriteableBuffer | npt.NDArray[np.uint8]
-    Numbers: TypeAlias = ReadableBuffer | npt.NDArray[np.int32]
+__all__ = [
+    "chain",
+    "columns",
+    "dicts",
+    "dissect",
+    "pack",
+    "pcap_packets",
+    "pcapng_packets",
+    "runs",
+    "scan",
+    "scatter",
+    "scatter_strings",
+    "strings",
+    "utf8",
+]
 
-Octets: TypeAlias = npt.NDArray[np.uint8]
-Ints: TypeAlias = npt.NDArray[np.int32]
 Column: TypeAlias = npt.NDArray[Any]
-
-INT32_MAX = 2**31 - 1
 
 
 def chain(
     buf: Readable, start: Numbers, end: Numbers, header: int
 ) -> tuple[Ints, npt.NDArray[np.uint16], Ints, Ints, Ints]:
     """Walk spans of (tag u16, length u16 incl. header) structures -> parent, tag, body, end, rest."""
-    header = _number(header, 4, 65535)
-    octets, starts, ends = _octets(buf), _numbers(start), _numbers(end)
-    _check_spans(octets, starts, ends)
+    header = number_of(header, 4, 65535)
+    octets, starts, ends = octets_of(buf), numbers_of(start), numbers_of(end)
+    check_spans(octets, starts, ends)
     prefix, wire = Struct(">HH").unpack_from, octets.data
     rows, rest = [], []
     for parent, (at, stop) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
@@ -52,12 +72,12 @@ def chain(
 
 def scan(buf: Readable, start: Numbers, end: Numbers, gaps: Numbers) -> tuple[Ints, Ints, Ints, Ints]:
     """Walk the records of one template in spans -> at[v+1, r], size[v, r], count[m], rest[m]."""
-    octets, starts, ends, gap = _octets(buf), _numbers(start), _numbers(end), _numbers(gaps).tolist()
+    octets, starts, ends, gap = octets_of(buf), numbers_of(start), numbers_of(end), numbers_of(gaps).tolist()
     variable = len(gap) - 1
     least = sum(gap) + variable
     if variable < 0 or min(gap) < 0 or least == 0:
         raise ValueError(f"gaps {gap} describe no record")
-    _check_spans(octets, starts, ends)
+    check_spans(octets, starts, ends)
     if variable == 0:
         count = (ends - starts) // least
         at = np.repeat(starts - least * (np.cumsum(count) - count), count) + least * np.arange(count.sum())
@@ -114,7 +134,7 @@ def _record(wire: bytes, position: int, stop: int, gap: list[int]) -> tuple[int,
 
 def columns(buf: Readable, at: Numbers, plan: Numbers, dtypes: Iterable[npt.DTypeLike]) -> list[Column]:
     """Gather fixed-size fields of records -> one array per row of the plan, of its dtype."""
-    octets, rows, table = _octets(buf), _table(at), _table(plan)
+    octets, rows, table = octets_of(buf), table_of(at), table_of(plan)
     fields = _fields(table, list(dtypes))
     places = [_places(octets, rows, field) for field in fields]
     return [_gather(octets, place, field) for place, field in zip(places, fields, strict=True)]
@@ -129,8 +149,8 @@ def runs(
     dtypes: Iterable[npt.DTypeLike],
 ) -> list[Column]:
     """columns() of records without variable-length fields, count[i] of them from start[i] on."""
-    octets, starts, counts, table = _octets(buf), _numbers(start), _numbers(count), _table(plan)
-    stride = _number(stride, 1, INT32_MAX)
+    octets, starts, counts, table = octets_of(buf), numbers_of(start), numbers_of(count), table_of(plan)
+    stride = number_of(stride, 1, INT32_MAX)
     if len(starts) != len(counts):
         raise ValueError(f"{len(starts)} starts but {len(counts)} counts")
     fields = _fields(table, list(dtypes))
@@ -149,7 +169,7 @@ def runs(
 
 def strings(buf: Readable, end: Numbers, size: Numbers) -> tuple[Ints, Octets]:
     """Copy the values of size[k] octets that end at end[k] -> offsets i32[r+1], data u8[*] (Arrow binary)."""
-    octets, ends, sizes = _octets(buf), _numbers(end).astype(np.int64), _numbers(size).astype(np.int64)
+    octets, ends, sizes = octets_of(buf), numbers_of(end).astype(np.int64), numbers_of(size).astype(np.int64)
     if len(ends) != len(sizes):
         raise ValueError(f"{len(ends)} ends but {len(sizes)} sizes")
     if (sizes < 0).any() or (ends < sizes).any() or (ends > len(octets)).any():
@@ -163,8 +183,8 @@ def strings(buf: Readable, end: Numbers, size: Numbers) -> tuple[Ints, Octets]:
 
 def utf8(offsets: Numbers, data: Readable) -> npt.NDArray[np.bool_] | None:
     """Which values are well-formed UTF-8 -> bool[n], or None if all are."""
-    bounds, octets = _numbers(offsets), _octets(data)
-    _check_offsets(bounds, len(octets))
+    bounds, octets = numbers_of(offsets), octets_of(data)
+    check_offsets(bounds, len(octets))
     text = octets.tobytes()
     good = np.array([_is_utf8(text[a:b]) for a, b in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)], bool)
     return None if good.all() else good
@@ -180,7 +200,7 @@ def _is_utf8(text: bytes) -> bool:
 
 def pack(sizes: Numbers, budget: int, header: int) -> tuple[Ints, Ints, Ints]:
     """Put records into messages in order, as many as fit -> at[r], first[k+1], begin[k+1]."""
-    wanted = _numbers(sizes)
+    wanted = numbers_of(sizes)
     if not 1 <= budget <= INT32_MAX or not 0 <= header <= INT32_MAX:
         raise ValueError(f"a budget of {budget} octets after a header of {header}")
     budget, header = index(budget), index(header)
@@ -203,7 +223,7 @@ def pack(sizes: Numbers, budget: int, header: int) -> tuple[Ints, Ints, Ints]:
 
 def scatter(buf: Writable, at: Numbers, plan: Numbers, columns: Iterable[npt.ArrayLike]) -> None:
     """Inverse of columns(): write the values of each array at its field of every record, cut to the field's width."""
-    octets, rows, table = _octets(buf, writable=True), _table(at), _table(plan)
+    octets, rows, table = octets_of(buf, writable=True), table_of(at), table_of(plan)
     arrays = [np.ascontiguousarray(column) for column in columns]
     fields = _fields(table, [array.dtype for array in arrays])
     places = [_places(octets, rows, field) for field in fields]
@@ -220,10 +240,10 @@ def scatter(buf: Writable, at: Numbers, plan: Numbers, columns: Iterable[npt.Arr
 
 def scatter_strings(buf: Writable, end: Numbers, offsets: Numbers, data: Readable) -> None:
     """Write each value so that it ends at end[k], behind its length in 1 octet (< 255) or 3 (RFC 7011 section 7)."""
-    octets, ends, bounds, source = _octets(buf, writable=True), _numbers(end), _numbers(offsets), _octets(data)
+    octets, ends, bounds, source = octets_of(buf, writable=True), numbers_of(end), numbers_of(offsets), octets_of(data)
     if len(bounds) != len(ends) + 1:
         raise ValueError(f"{len(bounds)} offsets for {len(ends)} values")
-    _check_offsets(bounds, len(source))
+    check_offsets(bounds, len(source))
     sizes = np.diff(bounds)
     if (sizes > 65535).any():
         raise ValueError("a value of more than 65535 octets")
@@ -233,54 +253,6 @@ def scatter_strings(buf: Writable, end: Numbers, offsets: Numbers, data: Readabl
         prefix = bytes((size,)) if size < 255 else b"\xff" + size.to_bytes(2)
         octets[stop - size : stop] = source[at : at + size]
         octets[stop - size - len(prefix) : stop - size] = np.frombuffer(prefix, np.uint8)
-
-
-def _number(value: int, least: int, greatest: int) -> int:
-    if not least <= value <= greatest:
-        raise ValueError(f"{value} is not within {least}..{greatest}")
-    return index(value)
-
-
-def _octets(buf: Any, *, writable: bool = False) -> Octets:
-    view = memoryview(buf)
-    if view.format not in ("B", "c", "?") or view.ndim != 1 or not view.c_contiguous or (writable and view.readonly):
-        raise ValueError(f"not {'writable ' * writable}contiguous octets")
-    return np.ndarray(len(view), np.uint8, view)
-
-
-def _int32(values: Any, ndim: int) -> Ints:
-    view = memoryview(values)
-    if (view.format or "").lstrip("@=") not in ("i", "l") or view.itemsize != 4 or view.ndim != ndim:
-        raise ValueError(f"not int32 of {ndim} dimensions")
-    return np.asarray(view)
-
-
-def _numbers(values: Numbers) -> Ints:
-    array = _int32(values, 1)
-    if not array.flags.c_contiguous or not array.flags.aligned:
-        raise ValueError("numbers are not contiguous and aligned")
-    return array
-
-
-def _table(values: Numbers) -> Ints:
-    array = _int32(values, 2)
-    if array.size and (not array.flags.aligned or (array.shape[1] > 1 and array.strides[1] != 4)):
-        raise ValueError("rows of numbers are not contiguous and aligned")
-    return array
-
-
-def _check_spans(octets: Octets, starts: Ints, ends: Ints) -> None:
-    if len(starts) != len(ends):
-        raise ValueError(f"{len(starts)} starts but {len(ends)} ends")
-    if ((starts < 0) | (starts > ends) | (ends > len(octets))).any():
-        raise IndexError(f"spans that are not inside {len(octets)} octets")
-
-
-def _check_offsets(bounds: Ints, total: int) -> None:
-    if len(bounds) == 0:
-        raise ValueError("no offsets")
-    if bounds[0] < 0 or bounds[-1] > total or (np.diff(bounds.astype(np.int64)) < 0).any():
-        raise IndexError(f"offsets that are not inside {total} octets")
 
 
 class _Field(NamedTuple):
