@@ -346,6 +346,39 @@ def lists(count: int, *, mtu: int = 1420, domain: int = 1, seed: int = 1) -> lis
     return list(messages(records(), templates, mtu=mtu, domain=domain))
 
 
+# --- NetFlow (RFC 3954; Cisco's v5) ----------------------------------------------------------------------------------
+
+
+def netflow5(*records: bytes, sequence: int = 0, uptime_ms: int = 60_000, engine: int = 0, sampling: int = 0) -> bytes:
+    """A NetFlow v5 datagram of EXPORT_TIME. engine: type and id; sampling: mode (2 bits) and interval."""
+    header = 5, len(records), uptime_ms, EXPORT_TIME, 0, sequence, engine, sampling
+    return struct.pack("!HHIIIIHH", *header) + b"".join(records)
+
+
+def netflow5_record(source: str, destination: str, *, octets: int = 100, first_ms: int = 0, last_ms: int = 0) -> bytes:
+    """A TCP flow to port 443 through the interfaces 3 and 4. first_ms, last_ms: sysUpTime."""
+    return (
+        ipv4(source) + ipv4(destination) + bytes(4)
+        + struct.pack("!HHIIIIHHxBBB", 3, 4, 2, octets, first_ms, last_ms, 40000, 443, 0x1B, 6, 0) + bytes(8)
+    )  # fmt: skip
+
+
+def netflow9(*sets: bytes, count: int = 1, sequence: int = 0, source_id: int = 0, uptime_ms: int = 60_000) -> bytes:
+    """A NetFlow v9 packet of EXPORT_TIME."""
+    return struct.pack("!HHIIII", 9, count, uptime_ms, EXPORT_TIME, sequence, source_id) + b"".join(sets)
+
+
+def netflow9_template(template_id: int, *fields: FieldSpec) -> bytes:
+    """A Template FlowSet with one template."""
+    return any_set(0, template(template_id, *fields))
+
+
+def netflow9_options_template(template_id: int, scope: Sequence[FieldSpec], *fields: FieldSpec) -> bytes:
+    """An Options Template FlowSet with one template. scope: scope types (1 = System, 2 = Interface) and lengths."""
+    head = struct.pack("!HHH", template_id, 4 * len(scope), 4 * len(fields))
+    return any_set(1, head + _fields(scope) + _fields(fields))
+
+
 def _default(given: int | None, right: int) -> int:
     return right if given is None else given
 

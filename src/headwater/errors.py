@@ -88,6 +88,10 @@ class FaultKind(StrEnum):
     TRAILING_GARBAGE = "trailing_garbage"
     RESYNC = "resync"
     TIME_SUSPECT = "time_suspect"
+    COUNT_MISMATCH = "count_mismatch"  # NetFlow's count of records
+    SFLOW = "sflow"
+    AGGREGATION = "aggregation"  # of NetFlow v8
+    SESSION_LIMIT = "session_limit"
     # sets (§3.3)
     SET_LENGTH = "set_length"
     SET_OVERRUN = "set_overrun"
@@ -99,6 +103,8 @@ class FaultKind(StrEnum):
     SCOPE_ZERO = "scope_zero"
     SCOPE_COUNT = "scope_count"
     TEMPLATE_BAD_LENGTH = "template_bad_length"
+    TEMPLATE_EMPTY = "template_empty"  # NetFlow v9 has no withdrawals
+    OPTIONS_LENGTH = "options_length"  # of NetFlow v9 options templates
     IE_RESERVED = "ie_reserved"
     ZERO_LENGTH_RECORD = "zero_length_record"
     TEMPLATE_REPLACED = "template_replaced"
@@ -116,6 +122,7 @@ class FaultKind(StrEnum):
     UTF8 = "utf8"
     BOOLEAN = "boolean"
     TIME_RANGE = "time_range"
+    VALUE_RANGE = "value_range"
     BAD_LIST = "bad_list"
     LIST_TEMPLATE = "list_template"
     DEPTH_LIMIT = "depth_limit"
@@ -126,11 +133,18 @@ class FaultKind(StrEnum):
     SEQUENCE_RESET = "sequence_reset"
     LATE = "late"
     DUPLICATE = "duplicate"
+    EXPORTER_RESTART = "exporter_restart"
     # options with a meaning (RFC 5610, RFC 5655)
     TYPE_INFORMATION = "type_information"
     CHECKSUM = "checksum"
     CHECKSUM_UNVERIFIED = "checksum_unverified"
     SESSION_DETAILS = "session_details"
+    # captures
+    CAPTURE_DAMAGED = "capture_damaged"
+    PACKET_DAMAGED = "packet_damaged"
+    PACKET_TRUNCATED = "packet_truncated"
+    FRAGMENT_LOST = "fragment_lost"
+    STREAM_GAP = "stream_gap"
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,10 @@ def test_the_key_and_the_time_of_a_session_are_in_its_events() -> None:
     session = Session(key=key)
     told = Account(session).feed(b.message(PORTS, b.data_set(256, b.uint(1, 2)), b.any_set(9, b"")), now=12.5)
     assert told.faults[0].key is key
-    assert (told.sets[0].key, told.sets[0].received_at) == (key, 12.5)
+    messages = told.sets[0].messages
+    assert messages.key(0) is key
+    assert messages.received is not None
+    assert messages.received.tolist() == [12_500_000_000]
     assert str(key) == "192.0.2.1:4739"
     assert str(SessionKey("2001:db8::1", 1)) == "[2001:db8::1]:1"
 

@@ -7,9 +7,13 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from headwater.batch import rows
+import numpy as np
+import numpy.typing as npt
+
+from headwater.batch import biflow, rows
 from headwater.batch.cells import Addresses, ListStyle, Style, Times
 from headwater.batch.schema import no_column
+from headwater.batch.subset import subset
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,6 +69,27 @@ class Batch:
         """The Observation Domain of the records, None if they are from several."""
         domains = self._messages.domain[self._message]
         return int(domains[0]) if len(domains) and (domains == domains[0]).all() else None
+
+    @property
+    def is_biflow(self) -> bool:
+        """Whether the records tell of both directions (RFC 5103)."""
+        return biflow.is_biflow(self.template)
+
+    def split_biflow(self, *, keep_empty: bool = False) -> tuple[Batch, Batch]:
+        """(forward uniflows, reverse uniflows), both with the same columns; headwater.batch.biflow has the rules.
+
+        keep_empty: also reverse uniflows in which nothing was counted.
+        """
+        return biflow.split_biflow(self, keep_empty=keep_empty)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> Batch:
+        """The records of these numbers, which ascend; `domain` and `faults` stay those of all."""
+        columns = [subset(values, rows) for values in self._columns]
+        return Batch(self.template, self.schema, columns, len(rows), self.faults, self._messages, self._message)
+
+    def with_columns(self, template: Template, schema: Schema, columns: Sequence[Values]) -> Batch:
+        """The same records with other columns of as many values."""
+        return Batch(template, schema, columns, self.num_rows, self.faults, self._messages, self._message)
 
     def __len__(self) -> int:
         return self.num_rows

@@ -44,7 +44,10 @@ class Reading:
 
 @lru_cache(maxsize=4096)
 def reading(type: DataType, length: int) -> Reading:
-    """How a field of a legal length is read; a length of 0 means no value, except for text and octets."""
+    """How a field of a legal length is read; a length of 0 means no value, except for text and octets.
+
+    An integer may be longer than native, up to 8 octets, as it may in NetFlow v9.
+    """
     if type in (DataType.STRING, DataType.OCTET_ARRAY):
         if length == 0:
             return Reading(None, finish=partial(_no_octets, is_text=type is DataType.STRING))
@@ -64,6 +67,9 @@ def reading(type: DataType, length: int) -> Reading:
         return Reading(np.dtype("u4"), finish=_seconds)
     if type in (DataType.MICROSECONDS, DataType.NANOSECONDS):
         return Reading(np.dtype("u8"), finish=partial(_instants, type=type))
+    if type.is_integer and length > type.width:
+        wide = np.dtype(f"{'i' if type.is_signed else 'u'}{4 if length <= 4 else 8}")
+        return Reading(wide, type.is_signed, partial(_narrowed, type=type))
     finish = _milliseconds if type is DataType.MILLISECONDS else None
     return Reading(np.dtype(type.numpy), type.is_signed, finish)
 
@@ -128,6 +134,16 @@ def _booleans(cell: Cell, job: Job, records: Records, raw: Flat) -> Flat:
 def _doubles(cell: Cell, job: Job, records: Records, raw: Flat) -> Flat:
     with np.errstate(invalid="ignore"):  # a signalling NaN is not worth a warning
         return raw.astype("f8")
+
+
+def _narrowed(cell: Cell, job: Job, records: Records, raw: Flat, *, type: DataType) -> Flat:
+    """Integers that were sent longer than their type; those that do not fit it are null (NetFlow v9)."""
+    values = raw.astype(type.numpy)
+    bad = values != raw
+    if not bad.any():
+        return values
+    job.bad_values(FaultKind.VALUE_RANGE, records, cell, bad)
+    return masked(values, bad)
 
 
 def _wide(cell: Cell, job: Job, records: Records, raw: Flat) -> Flat:

@@ -15,11 +15,13 @@ from headwater.batch.fields import null_column, reading
 from headwater.batch.records import Cell
 from headwater.batch.schema import Column, Schema
 from headwater.batch.strings import I32
+from headwater.model.element import NETFLOW_PADDING
 from headwater.model.template import Field, Template
 from headwater.model.types import DataType
 from headwater.wire.layout import Layout
 
 if TYPE_CHECKING:
+    from headwater.batch.derived import Derived, Make
     from headwater.batch.fields import Step
     from headwater.batch.lists import Values
     from headwater.batch.records import Job, Records
@@ -36,6 +38,9 @@ class Plan:
     gaps, stride: see kernel.scan and kernel.runs; stride is the least length of a record, 0 = no octets at all.
     rows, dtypes: kernel.columns' plan. slots: the column each row of it goes to; None = row k is column k.
     steps: (column, what remains to be done).
+    derived: (column, how it is made, the columns it is made of); a number beyond the schema is that of a hidden
+        column, a field that is read for derived columns only. template: what the derived columns are told.
+    width: number of columns, the hidden ones too.
     """
 
     schema: Schema
@@ -45,6 +50,9 @@ class Plan:
     dtypes: list[np.dtype[Any]]
     slots: tuple[int, ...] | None
     steps: tuple[tuple[int, Step], ...]
+    derived: tuple[tuple[int, Make, tuple[int, ...]], ...] = ()
+    template: Template | None = None
+    width: int = 0
 
     @property
     def is_fixed(self) -> bool:
@@ -60,31 +68,41 @@ class Plan:
             start, counts = records.runs()
             columns = kernel.runs(job.sets.buffer, start, counts, records.stride, self.rows, self.dtypes)
         if self.slots is not None:
-            gathered, columns = columns, [None] * len(self.schema)
+            gathered, columns = columns, [None] * self.width
             for slot, column in zip(self.slots, gathered, strict=True):
                 columns[slot] = column
         for slot, step in self.steps:
             columns[slot] = step(job, records, columns[slot])
+        if self.derived:
+            assert self.template is not None
+            for slot, make, sources in self.derived:
+                columns[slot] = make(job, records.count, self.template, [columns[source] for source in sources])
+            del columns[len(self.schema) :]
         return columns
 
 
 class Target(NamedTuple):
-    """A column that is wanted: of field number `field`, or made by `fact`, or null throughout."""
+    """A column that is wanted: of field number `field`, or made by `fact` or by `derived`, or null throughout."""
 
     column: Column
     field: int | None = None
     fact: Callable[[Job, int], npt.NDArray[Any]] | None = None
+    derived: Derived | None = None
 
 
 def compile_plan(template: Template, targets: Sequence[Target] | None = None) -> Plan:
     """The plan for these columns, or for all fields of the Template in order."""
     if targets is None:
         targets = field_targets(template)
+    schema = Schema(tuple([target.column for target in targets]))
+    targets, derived = _with_hidden(template, targets)
     layout = Layout.of(template)
     rows, dtypes, slots, steps = [], [], [], []
-    for slot, (column, field, _) in enumerate(targets):
+    made = {slot for slot, _, _ in derived}
+    for slot, (column, field, *_) in enumerate(targets):
         if field is None:
-            steps.append((slot, partial(_made, targets[slot])))
+            if slot not in made:
+                steps.append((slot, partial(_made, targets[slot])))
             continue
         anchor, delta = layout.cells[field]
         length = template.fields[field].length
@@ -96,21 +114,53 @@ def compile_plan(template: Template, targets: Sequence[Target] | None = None) ->
         if how.finish is not None:
             steps.append((slot, partial(how.finish, Cell(column.name, anchor, delta, length))))
     return Plan(
-        Schema(tuple([target.column for target in targets])),
+        schema,
         layout.gaps,
         layout.least,
         np.array(rows, np.int32).reshape(-1, 4),
         dtypes,
         None if len(slots) == len(targets) else tuple(slots),
         tuple(steps),
+        tuple(derived),
+        template,
+        len(targets),
     )
 
 
+def _with_hidden(
+    template: Template, targets: Sequence[Target]
+) -> tuple[Sequence[Target], list[tuple[int, Make, tuple[int, ...]]]]:
+    """(the targets and after them the fields that only derived columns need, Plan.derived)."""
+    wanted = [(slot, target.derived) for slot, target in enumerate(targets) if target.derived is not None]
+    if not wanted:
+        return targets, []
+    fields = {target.field: target for target in field_targets(template)}
+    everything = list(targets)
+    # a selected field has the type that the decoder's registry says, so it may not be the same column
+    slots = {
+        target.field: slot
+        for slot, target in enumerate(targets)
+        if target.field in fields and target.column.type is fields[target.field].column.type
+    }
+    derived = []
+    for slot, how in wanted:
+        sources = how.sources(template)
+        if sources is None:
+            continue
+        for source in sources:
+            if source not in slots:
+                slots[source] = len(everything)
+                everything.append(fields[source])
+        derived.append((slot, how.make, tuple([slots[source] for source in sources])))
+    return everything, derived
+
+
 def field_targets(template: Template) -> list[Target]:
-    """A column for each field, in order."""
+    """A column for each field, in order; what NetFlow v1 to v8 leave unused is none."""
     return [
         Target(Column(name, column_type(field.element.type, field.length), field.element, field.length), number)
         for number, (name, field) in enumerate(zip(template.column_names, template.fields, strict=True))
+        if field.element is not NETFLOW_PADDING
     ]
 
 

@@ -13,6 +13,7 @@ from headwater.errors import Fault, FaultKind
 from headwater.model.types import VARIABLE
 
 if TYPE_CHECKING:
+    from headwater.batch.options_tables import OptionsTables
     from headwater.batch.plan import Plans
     from headwater.session.events import DataSets
 
@@ -87,11 +88,14 @@ class Records:
 class Job:
     """What all columns of one DataSets share: the octets, where faults go, and how much structured data may still cost.
 
+    options: what option records said, for derived columns. memo: what derived columns of these DataSets share.
     depth: levels of lists above what is being decoded. cost: see COST_LIMIT.
     """
 
     sets: DataSets
     inner: Plans
+    options: OptionsTables | None = None
+    memo: dict[Any, Any] = field(default_factory=dict)
     depth: int = 0
     cost: int = COST_LIMIT
     _found: dict[tuple[FaultKind, str], tuple[int, int]] = field(default_factory=dict)
@@ -112,12 +116,12 @@ class Job:
         """What was noted."""
         if not self._found:
             return ()
-        sets = self.sets
-        domains = sets.messages.domain[self.messages_at(np.array([at for at, _ in self._found.values()]))].tolist()
+        messages = self.sets.messages
+        where = self.messages_at(np.array([at for at, _ in self._found.values()])).tolist()
         return tuple(
             [
-                Fault(kind, sets.base + at, domain, text, count, sets.key)
-                for ((kind, text), (at, count)), domain in zip(self._found.items(), domains, strict=True)
+                Fault(kind, messages.absolute(one, at), int(messages.domain[one]), text, count, messages.key(one))
+                for ((kind, text), (at, count)), one in zip(self._found.items(), where, strict=True)
             ]
         )
 

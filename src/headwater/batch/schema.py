@@ -83,6 +83,16 @@ class Schema:
             raise no_column(name, self.names) from None
 
 
+def free_name(name: str, taken: set[str]) -> str:
+    """The name, with the first free number if it is taken; taken from then on."""
+    free, number = name, 1
+    while free in taken:
+        number += 1
+        free = f"{name}#{number}"
+    taken.add(free)
+    return free
+
+
 def no_column(name: object, names: Sequence[str]) -> KeyError:
     """The error for a column that is not there, with the nearest names."""
     from difflib import get_close_matches

@@ -16,6 +16,12 @@ CERT_PEN: Final = 6871
 CERT_REVERSE: Final = 0x4000
 """CERT marks the reverse of its own elements with this bit of the id."""
 
+NETFLOW_PEN: Final = 1 << 32
+"""Stands for the name space of what only NetFlow has: the types of NetFlow v9 above 32767, which are vendors' and no
+enterprise numbers (RFC 3954 §8), and fields of NetFlow v7 and v8. It has more bits than a Private Enterprise Number."""
+NETFLOW_SCOPE_PEN: Final = NETFLOW_PEN + 1
+"""Stands for the name space of the scope types of NetFlow v9 (RFC 3954 §6.1)."""
+
 NOT_REVERSIBLE: Final = (
     frozenset((137, 145, 148, 149))  # identifiers that belong to the export, not to one direction (RFC 5102 §5.1)
     | {130, 131, 173, *range(211, 218)}  # process configuration (§5.2)
@@ -81,12 +87,14 @@ UNITS_NAMES: Final = {u: u.name.lower() for u in Units} | {Units.FOUR_OCTET_WORD
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_]+")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_UNKNOWN: Final = re.compile(r"_([0-9]{1,10})_([0-9]{1,5})")
+_UNKNOWN: Final = re.compile(r"_([0-9]{1,10}|v9|v9scope)_([0-9]{1,5})")
+_SPACES: Final = {NETFLOW_PEN: "v9", NETFLOW_SCOPE_PEN: "v9scope"}
+_PENS: Final = {space: pen for pen, space in _SPACES.items()}
 
 
 def unknown_name(pen: int, id: int) -> str:
     """The stable name of an element nobody has described."""
-    return f"_{pen}_{id}"
+    return f"_{_SPACES.get(pen, pen)}_{id}"
 
 
 def unknown_key(name: str) -> tuple[int, int] | None:
@@ -94,8 +102,9 @@ def unknown_key(name: str) -> tuple[int, int] | None:
     found = _UNKNOWN.fullmatch(name)
     if found is None:
         return None
-    pen, id = int(found[1]), int(found[2])
-    return (pen, id) if pen <= 0xFFFFFFFF and id <= 0xFFFF and unknown_name(pen, id) == name else None
+    pen, id = pen_of(found[1]), int(found[2])
+    is_number = pen <= 0xFFFFFFFF or not found[1].isdigit()
+    return (pen, id) if is_number and id <= 0xFFFF and unknown_name(pen, id) == name else None
 
 
 def is_name(text: str) -> bool:
@@ -142,6 +151,11 @@ class InformationElement:
         return (self.pen, self.id)
 
     @property
+    def number(self) -> str:
+        """`id` of IANA's, `pen/id` of an enterprise's, `v9/id` and `v9scope/id` of NetFlow's."""
+        return f"{_SPACES.get(self.pen, self.pen)}/{self.id}" if self.pen else str(self.id)
+
+    @property
     def is_known(self) -> bool:
         """False for the placeholder of an element that nobody has described."""
         return self.type is not DataType.OCTET_ARRAY or self.name != unknown_name(self.pen, self.id)
@@ -183,6 +197,15 @@ class InformationElement:
         pen, id = (REVERSE_PEN, self.id) if self.pen == 0 else (CERT_PEN, self.id | CERT_REVERSE)
         name = f"reverse{self.name[0].upper()}{self.name[1:]}"
         return InformationElement(pen, id, name, self.type, self.semantics, self.units, self.range, self.status)
+
+
+NETFLOW_PADDING: Final = InformationElement(NETFLOW_PEN, 0, "netflowPadding", DataType.OCTET_ARRAY)
+"""Octets without a meaning in the fixed records of NetFlow v1 to v8; they are no column."""
+
+
+def pen_of(text: str | None) -> int:
+    """The number that stands before the slash of `InformationElement.number`; None is IANA."""
+    return 0 if text is None else _PENS[text] if text in _PENS else int(text)
 
 
 def unknown_element(pen: int, id: int) -> InformationElement:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from headwater.errors import DecodeError
-from headwater.model.element import InformationElement, is_name
+from headwater.model.element import NETFLOW_PEN, NETFLOW_SCOPE_PEN, InformationElement, is_name, pen_of
 from headwater.model.registry import Registry
 from headwater.model.types import VARIABLE, DataType
 
@@ -22,7 +22,7 @@ LIST_SEMANTICS: Final = {"noneOf": 0, "exactlyOneOf": 1, "oneOrMoreOf": 2, "allO
 _CONTEXTS: Final = ("key", "scope", *LIST_SEMANTICS)
 _SPEC: Final = re.compile(
     r"(?P<name>[^()<>\[\]{}]*)"
-    r"(?:\((?:(?P<pen>[0-9]{1,10})/)?(?P<id>[0-9]{1,10})\))?"
+    r"(?:\((?:(?P<pen>[0-9]{1,10}|v9|v9scope)/)?(?P<id>[0-9]{1,10})\))?"
     r"(?:<(?P<type>[A-Za-z0-9]+)>)?"
     r"(?:\[(?P<size>v|[0-9]{1,5})\])?"
     r"(?:\{(?P<context>[A-Za-z,]*)\})?"
@@ -119,8 +119,9 @@ def _element(
         if not name:
             raise _refusal(line, "give a name or a number")
         return registry.named(name)
-    key = (int(pen or 0), int(number))
-    if key[0] > 0xFFFFFFFF or key[1] > 0x7FFF:
+    key = (pen_of(pen), int(number))
+    is_netflow = key[0] in (NETFLOW_PEN, NETFLOW_SCOPE_PEN)
+    if key[1] > (0xFFFF if is_netflow else 0x7FFF) or (key[0] > 0xFFFFFFFF and (pen or "").isdigit()):
         raise _refusal(line, "numbers are 1 to 32767, enterprise numbers 32 bits")
     known = registry.get(*key)
     if key[1] == 0 and not known.is_known:  # some enterprises do use it
@@ -140,10 +141,9 @@ def _element(
 
 def _lines(spec: IESpec, prefix: str) -> Iterator[str]:
     element = spec.element
-    number = f"{element.pen}/{element.id}" if element.pen else str(element.id)
     size = "v" if spec.length == VARIABLE else str(spec.length)
     context = f"{{{','.join(spec.context)}}}" if spec.context else ""
-    yield f"{prefix}{element.name}({number})<{element.type}>[{size}]{context}"
+    yield f"{prefix}{element.name}({element.number})<{element.type}>[{size}]{context}"
     for member in spec.members:
         yield from _lines(member, prefix + "+")
 

@@ -17,9 +17,11 @@ from headwater.model.element import (
     UNITS_NAMES,
     InformationElement,
     is_name,
+    pen_of,
     unknown_element,
     unknown_key,
 )
+from headwater.model.netflow import NETFLOW_ELEMENTS, netflow_key
 from headwater.model.types import DataType
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     """The registry that ships with this package: IANA's, the enterprise tables, and their reverse elements."""
 
 _DATA: Final = Path(__file__).parent / "data"
-_SLASHED: Final = re.compile(r"\(?(?:([0-9]{1,10})/)?([0-9]{1,5})\)?")
+_SLASHED: Final = re.compile(r"\(?(?:([0-9]{1,10}|v9|v9scope)/)?([0-9]{1,5})\)?")
 _DERIVED_LIMIT: Final = 1 << 14
 """Unknown and reverse elements kept at a time: hostile templates can name 2^47 different ones."""
 _NEAREST_LENGTH: Final = 128
@@ -176,8 +178,9 @@ def _slashed_key(text: str) -> tuple[int, int] | None:
     found = _SLASHED.fullmatch(text)
     if found is None:
         return None
-    pen, id = int(found[1] or 0), int(found[2])
-    return (pen, id) if pen <= 0xFFFFFFFF and id <= 0xFFFF and (pen or id) else None
+    pen, id = pen_of(found[1]), int(found[2])
+    is_number = pen <= 0xFFFFFFFF or not found[1].isdigit()
+    return (pen, id) if is_number and id <= 0xFFFF and (pen or id) else None
 
 
 def _read_table(path: Path) -> Iterator[InformationElement]:
@@ -209,11 +212,12 @@ def _pen_of(path: Path) -> int:
 def _load() -> Registry:
     """The registry of the shipped tables."""
     elements = [e for path in sorted(_DATA.glob("pen_*.csv"), key=_pen_of) for e in _read_table(path)]
+    known = Registry([*elements, *NETFLOW_ELEMENTS])
     aliases: dict[str, tuple[int, int]] = {}
     for line in (_DATA / "aliases.csv").read_text("utf-8").splitlines()[1:]:
         id, name = line.split(",")
-        aliases[name] = (0, int(id))
-    return Registry(elements, aliases)
+        aliases[name] = netflow_key(int(id), known)
+    return Registry(known, aliases)
 
 
 def __getattr__(name: str) -> Registry:

@@ -1,6 +1,7 @@
-"""What one transport session has taught us: Templates, sequence numbers, types. No I/O, no clock."""
+"""What transport sessions have taught us: Templates, sequence numbers, types. No I/O, no clock."""
 
 from headwater.session.collecting import Session
+from headwater.session.datagrams import Datagrams
 from headwater.session.events import (
     DataSets,
     Event,
@@ -10,14 +11,17 @@ from headwater.session.events import (
     TemplateLearned,
     TemplateWithdrawn,
 )
-from headwater.session.key import SessionKey, Transport
+from headwater.session.key import KeyPolicy, KeyRule, SessionKey, Transport
 from headwater.session.limits import Limits
 from headwater.session.sequence import DomainLedger
 
 __all__ = [
     "DataSets",
+    "Datagrams",
     "DomainLedger",
     "Event",
+    "KeyPolicy",
+    "KeyRule",
     "Limits",
     "Messages",
     "Scope",

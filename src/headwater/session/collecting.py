@@ -1,9 +1,10 @@
-"""Session: one transport session's octets in, events out. No I/O, no clock: `now` is an argument."""
+"""Session: octets of transport sessions in, events out. No I/O, no clock: `now` is an argument."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,19 +12,25 @@ import numpy.typing as npt
 
 from headwater.errors import DecodeError, Fault, FaultKind, HeadwaterError
 from headwater.model import registry as registries
-from headwater.session.framing import Frames, Loss, Trouble, frame_datagrams, frame_stream
+from headwater.session.datagram_framing import frame_datagrams
+from headwater.session.framing import Frames, Loss, Trouble, frame_stream
+from headwater.session.headers import Arrivals
 from headwater.session.held import HeldSets
-from headwater.session.key import Transport
+from headwater.session.key import KeyPolicy, SessionKey, Transport
 from headwater.session.limits import Limits
 from headwater.session.run import Run
+from headwater.session.saved import SavedTemplate
 from headwater.session.state import FATAL, MALFORMED, State
 from headwater.session.templates import TemplateTable
+from headwater.wire.dialect import DIALECTS
+from headwater.wire.templates import TemplateRecord
 
 if TYPE_CHECKING:
     from collections import Counter
 
     from headwater.model.registry import Registry
     from headwater.model.template import Template
+    from headwater.session.datagrams import Datagrams
     from headwater.session.events import Event
     from headwater.session.sequence import DomainLedger
 
@@ -35,14 +42,16 @@ CHECKSUM_POLICIES = ("warn", "drop", "ignore")
 
 
 class Session:
-    """A Collecting Process's side of one transport session (RFC 7011 §8, §9).
+    """A Collecting Process's side of a transport session (RFC 7011 §8, §9), or of all there are of one transport.
 
+    Datagrams may be IPFIX or NetFlow v1, v5, v7, v8 or v9, in any mixture; streams and files are IPFIX.
     A Message is taken whole or not at all: a malformed one changes nothing but counters. With `salvage` its whole
     Sets and records before the fault are kept. Faults are events; with `strict` the first that costs octets is
     raised as DecodeError instead. Nothing else is ever raised for the sake of what a peer sends.
 
     registry: names and types (default: IANA). transport: "udp", "dtls", "sctp", "tcp", "tls" or "file"; decides
     framing and Template rules. limits: bounds on memory. key: who the session is with; copied into events.
+    policy: what tells the exporters of `receive_datagrams` apart.
     resync: in streams, search for the next Message after a loss of framing (RFC 5655 §10.3).
     checksum: "warn", "drop" or "ignore" Messages whose MD5 does not match (RFC 5655 §8.1.1).
     """
@@ -55,7 +64,8 @@ class Session:
         *,
         strict: bool = False,
         salvage: bool = False,
-        key: Any = None,
+        key: SessionKey | None = None,
+        policy: KeyPolicy | None = None,
         resync: bool = False,
         checksum: str = "warn",
     ) -> None:
@@ -67,8 +77,9 @@ class Session:
         self.strict = strict
         self._resync = resync
         limits = limits or Limits()
-        table = TemplateTable(registries.IANA if registry is None else registry, limits)
-        self._state = State(table, limits, self.transport, salvage, checksum, key, HeldSets(limits))
+        table = TemplateTable(registries.IANA if registry is None else registry, limits, policy or KeyPolicy())
+        self._state = State(table, limits, self.transport, salvage, checksum, HeldSets(limits))
+        self._keys = (key,)
         self._pending = b""
         self._offset = 0
         self._loss: Loss | None = None
@@ -78,7 +89,11 @@ class Session:
     @property
     def registry(self) -> Registry:
         """Names and types in force, with what type information records have taught (RFC 5610)."""
-        return self._state.table.registry
+        registry = self._state.table.peers.registry
+        taught = [peer.registry for peer in self._state.table.peers.all if peer.learned]
+        if len(taught) == 1:
+            return taught[0]
+        return registry.extend(e for one in taught[::-1] for e in one if e.key not in registry) if taught else registry
 
     @property
     def counters(self) -> Counter[str]:
@@ -86,9 +101,17 @@ class Session:
         return self._state.counters
 
     @property
+    def ledgers(self) -> list[DomainLedger]:
+        """The loss ledger of each Observation Domain of each exporter."""
+        return [domain.ledger for domain in self._state.table.by_index]
+
+    @property
     def ledger(self) -> Mapping[int, DomainLedger]:
-        """The loss ledger of each Observation Domain."""
-        return {id: domain.ledger for id, domain in self._state.table.domains.items()}
+        """The loss ledger of each Observation Domain, where all Messages are of one exporter and protocol."""
+        found: dict[int, DomainLedger] = {}
+        for ledger in self.ledgers:
+            found.setdefault(ledger.domain, ledger)
+        return found
 
     @property
     def details(self) -> Mapping[str, Any]:
@@ -100,9 +123,10 @@ class Session:
         """Octets consumed so far: absolute offset of what comes next."""
         return self._offset
 
-    def templates(self, domain: int) -> Mapping[int, Template]:
-        """Templates in force in an Observation Domain, by id."""
-        found = self._state.table.domains.get(domain)
+    def templates(self, domain: int, key: SessionKey | None = None, version: int = 10) -> Mapping[int, Template]:
+        """Templates in force in an Observation Domain, by id. key: of the exporter, None = that of this Session."""
+        peer = self._state.table.peers.of(DIALECTS[version], self._keys[0] if key is None else key)
+        found = peer.domains.get(domain) if peer is not None else None
         return {id: known.template for id, known in found.known.items()} if found else {}
 
     def receive(self, data: Buffer, *, now: float = 0.0, ends: Iterable[int] | None = None) -> Iterator[Event]:
@@ -118,11 +142,55 @@ class Session:
             return self._answer(events)
         buf = _octets(data)
         stops = np.fromiter(ends, np.int32) if ends is not None else np.array([len(buf)], np.int32)
-        if not len(stops):
+        starts = np.zeros_like(stops)
+        starts[1:] = stops[:-1]
+        received = np.full(len(stops), round(now * 1e9)) if now else None
+        return self._take(buf, starts, stops, now, self._keys, None, starts + np.int64(self._offset), received)
+
+    def receive_datagrams(self, datagrams: Datagrams, *, now: float = 0.0) -> Iterator[Event]:
+        """Events of datagrams of any number of exporters, which are taken in before this returns.
+
+        now: seconds, any epoch; ages Templates.
+        """
+        if self.transport.is_stream:
+            raise HeadwaterError(f"datagrams do not come over {self.transport}")
+        given = datagrams
+        return self._take(
+            given.buffer, given.start, given.end, now, given.keys, given.peer, given.offset, given.received
+        )
+
+    def _take(
+        self,
+        buf: npt.NDArray[np.uint8],
+        starts: npt.NDArray[np.int32],
+        ends: npt.NDArray[np.int32],
+        now: float,
+        keys: Sequence[SessionKey | None],
+        peer: npt.NDArray[np.int32] | None,
+        offset: npt.NDArray[np.int64],
+        received: npt.NDArray[np.int64] | None,
+    ) -> Iterator[Event]:
+        if not len(starts):
             return iter(())
-        self._state.counters["datagrams"] += len(stops)
-        events = self._process(buf, frame_datagrams(buf, stops, salvage=self._state.salvage), now)
-        return self._answer(events)
+        self._state.counters["datagrams"] += len(starts)
+        events = self._begin(now)
+        frames = frame_datagrams(buf, starts, ends, salvage=self._state.salvage)
+        self._consume(int((ends - starts).sum()))
+        at = frames.datagram
+        assert at is not None
+        arrivals = Arrivals(
+            offset[at] + (frames.start - starts[at]),
+            keys,
+            None if peer is None else peer[at],
+            None if received is None else received[at],
+        )
+        events += self._run(buf, frames, arrivals, now)
+        troubles = []
+        for trouble in sorted(frames.troubles, key=attrgetter("datagram", "at")):
+            i = trouble.datagram
+            where = int(offset[i]) + trouble.at - int(starts[i])
+            troubles.append(self._trouble(where, trouble, keys[0 if peer is None else int(peer[i])]))
+        return self._answer(_merge(events, troubles))
 
     def read(self, data: Buffer, *, final: bool = False, now: float = 0.0) -> tuple[Iterator[Event], int]:
         """Like receive for streams, but keeps nothing back: (events, octets consumed).
@@ -132,6 +200,42 @@ class Session:
         """
         events, consumed = self._read(_octets(data), final=final, now=now)
         return self._answer(events), consumed
+
+    def snapshot(self) -> list[SavedTemplate]:
+        """The Templates in force, for a Collecting Process that starts again."""
+        return [
+            SavedTemplate(
+                domain.peer.dialect.version,
+                domain.peer.key,
+                domain.id,
+                id,
+                known.record.scope_count,
+                known.record.specifiers,
+                domain.seen[id],
+            )
+            for domain in self._state.table.by_index
+            for id, known in domain.known.items()
+            if id in domain.seen
+        ]
+
+    def restore(self, templates: Iterable[SavedTemplate]) -> int:
+        """Take over Templates of a snapshot, as far as the limits allow; returns how many.
+
+        They are what would be known had their Messages been received. What is known already stays.
+        """
+        table, count = self._state.table, 0
+        for saved in templates:
+            dialect = DIALECTS.get(saved.version)
+            peer = None if dialect is None or not dialect.has_sets else table.peers.of(dialect, saved.key)
+            if peer is None:
+                continue
+            domain = table.domain(peer, saved.domain)
+            known = table.intern(peer, TemplateRecord(saved.id, saved.scope_count, saved.specifiers, 0))
+            if saved.id not in domain.known and table.put(domain, known, saved.seen):
+                count += 1
+                if known.teaches_types:
+                    self._state.teachers.add((domain.index, saved.id))
+        return count
 
     def close(self) -> Iterator[Event]:
         """End of the transport session: what is left over is reported, Templates are forgotten (RFC 7011 §8)."""
@@ -180,21 +284,27 @@ class Session:
         self._state.counters["octets"] += octets
 
     def _process(self, buf: npt.NDArray[np.uint8], frames: Frames, now: float) -> list[Event]:
-        events: list[Event] = []
-        if now >= self._next_expiry:
-            self._next_expiry = now + 1.0
-            events += self._expire(now)
+        """Events of Messages of a stream."""
+        events = self._begin(now)
         base = self._offset
         self._consume(frames.consumed)
-        run = Run(self._state, buf, base, frames, now)
-        found = run.events() if len(frames.start) else []
-        return events + _merge(found, [self._trouble(base, trouble) for trouble in frames.troubles])
+        events += self._run(buf, frames, Arrivals(frames.start + np.int64(base), self._keys), now)
+        return _merge(events, [self._trouble(base + trouble.at, trouble, self._keys[0]) for trouble in frames.troubles])
 
-    def _trouble(self, base: int, trouble: Trouble) -> Fault:
-        kind, at, count, detail = trouble
-        if kind in MALFORMED:
+    def _begin(self, now: float) -> list[Event]:
+        """Things that time brings."""
+        if now < self._next_expiry:
+            return []
+        self._next_expiry = now + 1.0
+        return self._expire(now)
+
+    def _run(self, buf: npt.NDArray[np.uint8], frames: Frames, arrivals: Arrivals, now: float) -> list[Event]:
+        return Run(self._state, buf, frames, arrivals, now).events() if len(frames.start) else []
+
+    def _trouble(self, offset: int, trouble: Trouble, key: SessionKey | None) -> Fault:
+        if trouble.kind in MALFORMED and trouble.is_message:
             self._state.counters["messages_malformed"] += 1
-        return self._fault(kind, base + at, count, detail)
+        return self._fault(trouble.kind, offset, trouble.number, trouble.detail, key=key)
 
     def _expire(self, now: float) -> list[Event]:
         state = self._state
@@ -203,7 +313,8 @@ class Session:
             for domain, known in state.table.expire(now):
                 state.teachers.discard((domain.index, known.template.id))
                 detail = f"Template {known.template.id} was not sent again in time"
-                events.append(self._fault(FaultKind.TEMPLATE_EXPIRED, self._offset, 1, detail, domain.id))
+                kind = FaultKind.TEMPLATE_EXPIRED
+                events.append(self._fault(kind, self._offset, 1, detail, domain.id, domain.peer.key))
         at = state.held.oldest_at if len(state.held) else 0
         dropped = state.held.expire(now)
         if dropped:
@@ -211,9 +322,17 @@ class Session:
             events.append(self._fault(FaultKind.HELD_DROPPED, at, dropped, detail))
         return events
 
-    def _fault(self, kind: FaultKind, offset: int, count: int, detail: str, domain: int | None = None) -> Fault:
+    def _fault(
+        self,
+        kind: FaultKind,
+        offset: int,
+        count: int,
+        detail: str,
+        domain: int | None = None,
+        key: SessionKey | None = None,
+    ) -> Fault:
         self._state.counters[kind] += count
-        return Fault(kind, offset, domain, detail, count, self._state.key)
+        return Fault(kind, offset, domain, detail, count, self._keys[0] if key is None else key)
 
     def _answer(self, events: list[Event]) -> Iterator[Event]:
         if not self.strict:
@@ -245,7 +364,9 @@ def _merge(events: list[Event], troubles: list[Fault]) -> list[Event]:
 def _offset(event: Event) -> int:
     from headwater.session.events import DataSets
 
-    return int(event.base + event.start[0]) if isinstance(event, DataSets) else event.offset
+    if isinstance(event, DataSets):
+        return event.messages.absolute(int(event.message[0]), int(event.start[0]))
+    return event.offset
 
 
 def _octets(data: Buffer) -> npt.NDArray[np.uint8]:

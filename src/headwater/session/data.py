@@ -12,9 +12,10 @@ import numpy.typing as npt
 from headwater import kernel
 from headwater.errors import FaultKind
 from headwater.session.events import DataSets, Messages, Scope
-from headwater.session.held import HeldSet, joined, messages_of
+from headwater.session.held import HeldSet, joined, messages_of, one_message
 from headwater.session.options import find_checksums, is_checksum_right, read_options
-from headwater.wire.dialect import FIRST_DATA_SET, IPFIX, SET_HEADER
+from headwater.session.templates import id_of
+from headwater.wire.dialect import OPTIONS_TEMPLATE_SET, SET_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,11 +75,11 @@ class DataPass:
     def _report_reserved(self) -> None:
         """Sets with an id that is not assigned are skipped (§3.3.2)."""
         run = self.run
-        sets = run.low[(run.tag[run.low] | 1) != IPFIX.options_template_set]
+        sets = run.low[(run.tag[run.low] | 1) != OPTIONS_TEMPLATE_SET]
         sets = sets[~run.bad[run.message[sets]]]
         if len(sets):
             first = int(sets[0])
-            ids = ", ".join(map(str, np.unique(run.tag[sets])[:8].tolist()))
+            ids = ", ".join(map(str, np.unique(run.written_ids(sets))[:8].tolist()))
             at = int(run.start[first]) - SET_HEADER
             detail = f"Set ID {ids} is reserved"
             run.fault(FaultKind.RESERVED_SET, int(run.message[first]), first, at, detail, count=len(sets))
@@ -86,33 +87,57 @@ class DataPass:
     def _collect(self) -> tuple[list[Group], list[tuple[Domain, int, Known | None, Indices]]]:
         """Groups by Template content, and Data Sets without a usable Template by (domain, id)."""
         run = self.run
-        data = np.flatnonzero(run.tag >= FIRST_DATA_SET) if len(run.low) else np.arange(len(run.tag))
+        data = run.data_sets()
         if run.bad.any():
             data = data[~run.bad[run.message[data]]]
         merged: dict[tuple[int, int], tuple[Known, Scope, list[Indices]]] = {}
         unknown = []
-        for domain, sets in self._by_domain(data):
-            for id, part in by_key(run.tag[sets], sets):
-                for known, piece in self._pieces(domain, id, part):
-                    if known is None or not known.is_usable:
-                        unknown.append((domain, id, known, piece))
-                        continue
-                    for scope, cut in self._scopes(domain, known, piece):
-                        key = id_of(known), id_of(scope) if known.has_lists else 0
-                        merged.setdefault(key, (known, scope, []))[2].append(cut)
+        for domain, id, known, sets in self._by_template(data):
+            if known is None or not known.is_usable:
+                unknown.append((domain, id, known, sets))
+                continue
+            for scope, cut in self._scopes(domain, known, sets):
+                key = id_of(known), id_of(scope) if known.has_lists else 0
+                merged.setdefault(key, (known, scope, []))[2].append(cut)
         groups = []
         for known, scope, parts in merged.values():
             sets = parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
             groups.append(self._scan(known, scope, sets))
         return groups, unknown
 
-    def _by_domain(self, data: Indices) -> Iterator[tuple[Domain, Indices]]:
+    def _by_template(self, data: Indices) -> Iterator[tuple[Domain, int, Known | None, Indices]]:
+        """Data Sets by (domain, Template ID, what that meant); those of many domains that mean the same come as one."""
         run = self.run
         if len(run.domains) == 1:
-            yield run.domains[0], data
+            domain = run.domains[0]
+            for id, sets in by_key(run.tag[data], data):
+                for known, piece in self._pieces(domain, id, sets):
+                    yield domain, id, known, piece
             return
-        for index, sets in by_key(run.domain_of[run.message[data]], data):
-            yield run.domains[index], sets
+        marks = run.domain_of[run.message[data]].astype(np.int64) << 16 | run.tag[data]
+        unique, inverse = np.unique(marks, return_inverse=True)
+        number_of: dict[int, int] = {}
+        shared: list[tuple[Domain, int, Known]] = []
+        group = np.empty(len(unique), np.int32)
+        for i, mark in enumerate(unique.tolist()):
+            domain, id = run.domains[mark >> 16], mark & 0xFFFF
+            known = domain.known.get(id)
+            if known is None or known.has_lists or (domain.index, id) in self.changes.templates:
+                group[i] = -1 - i
+                continue
+            number = number_of.setdefault(id_of(known), len(shared))
+            if number == len(shared):
+                shared.append((domain, id, known))
+            group[i] = number
+        for number, sets in by_key(group[inverse], data):
+            if number >= 0:
+                domain, id, known = shared[number]
+                yield domain, id, known, sets
+            else:
+                mark = int(unique[-1 - number])
+                domain, id = run.domains[mark >> 16], mark & 0xFFFF
+                for each, piece in self._pieces(domain, id, sets):
+                    yield domain, id, each, piece
 
     def _pieces(self, domain: Domain, id: int, sets: Indices) -> Iterator[tuple[Known | None, Indices]]:
         history = self.changes.templates.get((domain.index, id))
@@ -123,7 +148,7 @@ class DataPass:
 
     def _scopes(self, domain: Domain, known: Known, sets: Indices) -> Iterator[tuple[Scope, Indices]]:
         history = self.changes.scopes.get(domain.index) if known.has_lists else None
-        now = domain.scope(self.state.table.registry)
+        now = domain.scope()
         if history is None:
             yield now, sets
             return
@@ -160,15 +185,14 @@ class DataPass:
                     self.state.details.update(record)
         first = int(group.sets[0])
         message, order = run.message[group.sets], group.sets.astype(np.int32)
-        run.tell(int(message[0]), first, self._event(group, run.buf, run.base, message, order, run.messages))
+        run.tell(int(message[0]), first, self._event(group, run.buf, message, order, run.messages))
 
     def _event(
-        self, group: Group, buf: npt.NDArray[np.uint8], base: int, message: I32, order: I32, messages: Messages
+        self, group: Group, buf: npt.NDArray[np.uint8], message: I32, order: I32, messages: Messages
     ) -> DataSets:
         return DataSets(
             template=group.known.template,
             buffer=buf,
-            base=base,
             start=group.start,
             end=group.end,
             count=group.count,
@@ -179,8 +203,6 @@ class DataPass:
             messages=messages,
             scope=group.scope,
             limits=self.state.limits,
-            key=self.state.key,
-            received_at=self.run.now,
             salvage=self.state.salvage,
         )
 
@@ -225,7 +247,8 @@ class DataPass:
             detail = f"records of Template {id} have no octets"
             run.fault(FaultKind.ZERO_LENGTH_RECORD, message, first, at, detail, count=len(sets))
             return
-        run.fault(FaultKind.UNKNOWN_TEMPLATE, message, first, at, f"no Template {id}", count=len(sets))
+        detail = self._who_knows(domain, id)
+        run.fault(FaultKind.UNKNOWN_TEMPLATE, message, first, at, f"no Template {id}{detail}", count=len(sets))
         if not self.state.limits.held_sets:
             return
         worth = sets[run.end[sets] > run.start[sets]]
@@ -234,18 +257,22 @@ class DataPass:
             detail = "more Data Sets wait for a Template than the limits allow"
             run.fault(FaultKind.HELD_DROPPED, message, first, at, detail, count=dropped)
 
+    def _who_knows(self, domain: Domain, id: int) -> str:
+        """Which key a Template was looked up by, and which other session of that exporter has it."""
+        key, peers = domain.peer.key, self.state.table.peers
+        if key is None:
+            return ""
+        has_port = peers.policy.has_port(domain.peer.dialect, key)
+        looked_up = f"{key} (address and port)" if has_port else f"{key.address} (address without port)"
+        other = peers.with_template(domain, id)
+        hint = "" if other is None else f"; {other} has one: key rule 'address' would share it"
+        return f" of {looked_up}{hint}"
+
     def _hold(self, domain: Domain, id: int, ordinal: int) -> int:
         run = self.run
-        m, facts = int(run.message[ordinal]), run.messages
-        held = HeldSet(
-            run.body(ordinal),
-            run.base + int(run.start[ordinal]),
-            int(facts.offset[m]),
-            int(facts.export_time[m]),
-            int(facts.sequence[m]),
-            domain.id,
-            run.now,
-        )
+        m = int(run.message[ordinal])
+        at = run.messages.absolute(m, int(run.start[ordinal]))
+        held = HeldSet(run.body(ordinal), at, one_message(run.messages, m), run.now)
         return self.state.held.add((domain.index, id), held)
 
     def _replay(self) -> None:
@@ -254,7 +281,8 @@ class DataPass:
         for (index, id), history in self.changes.templates.items():
             for ordinal, known in history[1:]:
                 if known is not None and known.is_usable:
-                    taken = self.state.held.take((index, id), before=run.base + int(run.start[ordinal]))
+                    at = run.messages.absolute(int(run.message[ordinal]), int(run.start[ordinal]))
+                    taken = self.state.held.take((index, id), before=at)
                     if taken:
                         self._tell_held(self.state.table.by_index[index], known, ordinal, taken)
 
@@ -265,7 +293,7 @@ class DataPass:
         at, size, count, rest = frame(buf, known, start, end)
         torn = np.flatnonzero(end - rest >= known.layout.least)
         for i in torn.tolist():
-            run.report(FaultKind.VARLEN_OVERRUN, message, ordinal, taken[i].at, domain.id, OVERRUN)
+            run.report(FaultKind.VARLEN_OVERRUN, message, ordinal, taken[i].at, OVERRUN)
         if len(torn) and not self.state.salvage:
             whole = [held for held, left in zip(taken, (end - rest).tolist(), strict=True) if left < known.layout.least]
             if whole:
@@ -277,7 +305,7 @@ class DataPass:
         domain.ledger.records += records
         group = Group(known, scope, sets, start, end, count, at, size, rest)
         order = np.full(len(taken), ordinal, np.int32)
-        event = self._event(group, buf, taken[0].at, np.arange(len(taken), dtype=np.int32), order, messages_of(taken))
+        event = self._event(group, buf, np.arange(len(taken), dtype=np.int32), order, messages_of(taken, start))
         run.tell(message, ordinal, event)
 
     def _check_sums(self, groups: list[Group]) -> None:
@@ -310,7 +338,7 @@ def checksums_in(run: Run, known: Known, ordinal: int) -> list[tuple[int, int]]:
     if not known.has_checksum:
         return []
     at = int(run.start[ordinal])
-    scope = run.domain_at(int(run.message[ordinal])).scope(run.state.table.registry)
+    scope = run.domain_at(int(run.message[ordinal])).scope()
     found = islice(find_checksums(known.template, run.body(ordinal), scope), 2)
     return [(ordinal, -1 if cell < 0 else at + cell) for cell in found]
 
@@ -336,11 +364,6 @@ def frame(buf: npt.NDArray[np.uint8], known: Known, start: I32, end: I32) -> tup
         count = (end - start) // np.int32(layout.least)
         return None, None, count, start + count * np.int32(layout.least)
     return kernel.scan(buf, start, end, layout.gaps)
-
-
-def id_of(thing: object) -> int:
-    """Identity as a key; the thing must be kept alive beside it."""
-    return id(thing)
 
 
 def by_key(keys: npt.NDArray[np.integer], values: Indices) -> Iterator[tuple[int, Indices]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from headwater.errors import Fault
 if TYPE_CHECKING:
     from headwater.model.registry import Registry
     from headwater.model.template import Template
+    from headwater.session.key import SessionKey
     from headwater.session.limits import Limits
 
 I32 = npt.NDArray[np.int32]
@@ -31,6 +33,8 @@ class TemplateLearned:
     offset: int
     replaced: Template | None = None
     retyped: bool = False
+    key: SessionKey | None = None
+    version: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +44,15 @@ class TemplateWithdrawn:
     domain: int
     template_id: int
     offset: int
+    key: SessionKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SequenceGap:
     """Data Records that never arrived, as far as sequence numbers can tell (RFC 7011 §10.3.2).
 
-    offset: of the Message after the gap. lost: records, or None when what came before could not be counted.
+    offset: of the Message after the gap. lost: how many `unit`s, or None when what came before could not be counted.
+    unit: "records", or "messages" where those are numbered (NetFlow v9, RFC 3954 §5.1).
     """
 
     domain: int
@@ -54,23 +60,49 @@ class SequenceGap:
     expected: int
     got: int
     lost: int | None
+    unit: str = "records"
+    key: SessionKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Messages:
     """Facts of the Messages of one buffer, as columns over n Messages.
 
-    offset: int64[n], absolute octet offset of each header. export_time: uint32[n], Unix seconds.
-    sequence, domain: uint32[n].
+    offset: int64[n], absolute octet offset of each header. start: int32[n], its position in the buffer.
+    export_time: uint32[n], Unix seconds. sequence: uint32[n].
+    domain: uint32[n]; of NetFlow v9 the Source ID, of v5 and v8 engine type * 256 + engine id, of v1 and v7 0.
+    version: uint16[n], 1, 5, 7, 8, 9 or 10.
+    keys: the transport sessions that there are; peer: int32[n], index into them, None = all are of the first.
+    received: int64[n], arrival in nanoseconds since 1970 (UTC), 0 = not known; None = not known for any.
+    The rest is None where no Message of the buffer has it, and 0 where one has it not:
+    uptime: uint32[n], sysUpTime in milliseconds (NetFlow).
+    nanoseconds: uint32[n], residual nanoseconds of the export time (NetFlow v1, v5, v7, v8).
+    sampling: uint16[n], sampling mode (2 bits) and interval (14 bits) of NetFlow v5 headers.
     """
 
     offset: npt.NDArray[np.int64]
+    start: I32
     export_time: npt.NDArray[np.uint32]
     sequence: npt.NDArray[np.uint32]
     domain: npt.NDArray[np.uint32]
+    version: npt.NDArray[np.uint16]
+    keys: Sequence[SessionKey | None] = (None,)
+    peer: I32 | None = None
+    received: npt.NDArray[np.int64] | None = None
+    uptime: npt.NDArray[np.uint32] | None = None
+    nanoseconds: npt.NDArray[np.uint32] | None = None
+    sampling: npt.NDArray[np.uint16] | None = None
 
     def __len__(self) -> int:
         return len(self.offset)
+
+    def key(self, message: int) -> SessionKey | None:
+        """The transport session of one of them."""
+        return self.keys[0 if self.peer is None else int(self.peer[message])]
+
+    def absolute(self, message: int, at: int) -> int:
+        """The offset in the source of a buffer position that is in one of them."""
+        return int(self.offset[message]) + at - int(self.start[message])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +121,16 @@ class Scope:
 class DataSets:
     """A run of Data Sets of one Template; columns are over s Sets.
 
-    buffer: uint8[n], the received octets. base: absolute offset of buffer[0].
+    buffer: uint8[n], the received octets.
     start, end: int32[s], Set bodies in the buffer. count: int32[s], whole records of each.
     at: int32[v+1, r], size: int32[v, r]: kernel.scan of the Sets when the Template has v variable-length fields;
         None for fixed-size records, which stand `template.min_length` octets apart from `start`.
     message: int32[s], index into `messages`. order: int32[s], ordinal of the Set among all of one receive call.
-    scope: for lists. key, received_at: of the transport session. salvage: keep the whole items of malformed lists.
+    scope: for lists. salvage: keep the whole items of malformed lists.
     """
 
     template: Template
     buffer: npt.NDArray[np.uint8]
-    base: int
     start: I32
     end: I32
     count: I32
@@ -110,8 +141,6 @@ class DataSets:
     messages: Messages
     scope: Scope
     limits: Limits
-    key: Any = None
-    received_at: float = 0.0
     salvage: bool = False
 
     @property

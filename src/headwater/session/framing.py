@@ -1,4 +1,4 @@
-"""Where Messages begin and end: in datagrams, and in streams that can be cut anywhere (RFC 7011 §3.1, §10.4.2)."""
+"""Where Messages begin and end, and how that is in streams that can be cut anywhere (RFC 7011 §3.1, §10.4.2)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from headwater import kernel
 from headwater.errors import FaultKind
-from headwater.wire.dialect import IPFIX, MAX_MESSAGE, VERSIONS
+from headwater.wire.dialect import DIALECTS, IPFIX, MAX_MESSAGE
 
 I32 = npt.NDArray[np.int32]
 Octets = npt.NDArray[np.uint8]
@@ -20,12 +20,17 @@ _RESYNC_WINDOW = 4 * MAX_MESSAGE
 
 
 class Trouble(NamedTuple):
-    """What is wrong with octets that are no Message: kind, position in the buffer, how many there are, words."""
+    """What is wrong with octets that are no Message: kind, position in the buffer, how many there are, words.
+
+    datagram: the number of the datagram they are in. is_message: whether a Message is discarded for it.
+    """
 
     kind: FaultKind
     at: int
     number: int
     detail: str
+    datagram: int = 0
+    is_message: bool = True
 
 
 @dataclass(slots=True)
@@ -45,6 +50,7 @@ class Loss:
 class Frames:
     """Messages of one buffer: int32[n] positions of header, end of header, end; and what was no Message.
 
+    version: uint16[n], None = all are IPFIX. datagram: int32[n], the datagram each is in, ascending; None in streams.
     consumed: octets done with; in a stream the rest is to be presented again with what follows it.
     loss: the place where framing was lost, while the search for the next Message goes on.
     is_lost: the stream's framing is lost for good: nothing that follows can be read.
@@ -59,51 +65,8 @@ class Frames:
     loss: Loss | None = None
     is_lost: bool = False
     torn: list[int] = field(default_factory=list)
-
-
-def frame_datagrams(buf: Octets, ends: I32, *, salvage: bool) -> Frames:
-    """Messages of datagrams that lie back to back and end at `ends`; several Messages in a datagram are accepted."""
-    starts = np.empty_like(ends)
-    starts[0], starts[1:] = 0, ends[:-1]
-    parent, version, body, end, rest = kernel.chain(buf, starts, ends, IPFIX.header)
-    troubles, torn, torn_ends = [], [], []
-    stop = rest
-    wrong = np.flatnonzero(version != IPFIX.version)
-    if len(wrong):  # after a foreign version the boundaries mean nothing: cut its datagram there
-        first = wrong[np.unique(parent[wrong], return_index=True)[1]]
-        cut = np.full(len(ends), len(version), np.int64)
-        cut[parent[first]] = first
-        stop = rest.copy()
-        stop[parent[first]] = body[first] - IPFIX.header
-        keep = np.arange(len(version)) < cut[parent]
-        parent, body, end = parent[keep], body[keep], end[keep]
-    for i in np.flatnonzero((stop != ends) | (starts == ends)).tolist():
-        at, datagram_end = int(stop[i]), int(ends[i])
-        troubles.append(_datagram_rest(buf, at, datagram_end, is_first=at == starts[i]))
-        if salvage and troubles[-1].kind is FaultKind.TRUNCATED:
-            torn.append(at)
-            torn_ends.append(datagram_end)
-    if torn:  # Messages do not overlap, so sorting keeps the ends with their beginnings
-        body = np.sort(np.concatenate([body, np.array(torn, np.int32) + np.int32(IPFIX.header)]))
-        end = np.sort(np.concatenate([end, np.array(torn_ends, np.int32)]))
-    return Frames(body - np.int32(IPFIX.header), body, end, len(buf), troubles, torn=torn)
-
-
-def _datagram_rest(buf: Octets, at: int, end: int, *, is_first: bool) -> Trouble:
-    size = end - at
-    if is_first and size < 2:
-        return Trouble(FaultKind.SHORT_HEADER, at, 1, f"{size} octets")
-    version, length = _header(buf, at, end)
-    if not is_first and (version != IPFIX.version or size < IPFIX.header):
-        return Trouble(FaultKind.TRAILING_OCTETS, at, size, f"{size} octets after the Message")
-    if version != IPFIX.version:
-        name = VERSIONS.get(version, "no export protocol known here")
-        return Trouble(FaultKind.VERSION, at, 1, f"version {version} ({name}) where IPFIX is expected")
-    if size < IPFIX.header:
-        return Trouble(FaultKind.SHORT_HEADER, at, 1, f"{size} octets")
-    if length < IPFIX.header:
-        return Trouble(FaultKind.BAD_LENGTH, at, 1, f"Message length {length}")
-    return Trouble(FaultKind.TRUNCATED, at, 1, f"Message length {length}, datagram has {size} octets")
+    version: npt.NDArray[np.uint16] | None = None
+    datagram: I32 | None = None
 
 
 def frame_stream(buf: Octets, *, resync: bool, final: bool, loss: Loss | None = None, salvage: bool = False) -> Frames:
@@ -179,7 +142,7 @@ def _is_waiting(buf: Octets, at: int, size: int) -> bool:
     left = size - at
     if left < 2:
         return True
-    version, length = _header(buf, at, size)
+    version, length = header_of(buf, at, size)
     return version == IPFIX.version and (left < 4 or length >= IPFIX.header)
 
 
@@ -199,7 +162,7 @@ def _resync(buf: Octets, at: int, *, final: bool) -> _Candidate:
         found = block.find(_MAGIC)
         while found >= 0:
             here = position + found
-            _, length = _header(buf, here, size)
+            _, length = header_of(buf, here, size)
             after = here + length
             if size - here < 4 or (length >= IPFIX.header and after + 2 > size and not (final and after == size)):
                 if not final:
@@ -212,7 +175,7 @@ def _resync(buf: Octets, at: int, *, final: bool) -> _Candidate:
     return _Candidate(size - keep, is_valid=False)
 
 
-def _header(buf: Octets, at: int, end: int) -> tuple[int, int]:
+def header_of(buf: Octets, at: int, end: int) -> tuple[int, int]:
     """(version, length) of a header that may be cut short; missing octets count as 0."""
     octets = bytes(buf[at : min(at + 4, end)]).ljust(4, b"\0")
     return int.from_bytes(octets[:2], "big"), int.from_bytes(octets[2:], "big")
@@ -220,11 +183,11 @@ def _header(buf: Octets, at: int, end: int) -> tuple[int, int]:
 
 def _foreign(buf: Octets, at: int) -> str:
     """What stands where a Message should begin."""
-    version, length = _header(buf, at, len(buf))
+    version, length = header_of(buf, at, len(buf))
     if version == IPFIX.version:
         return f"Message length {length}"
-    name = VERSIONS.get(version)
-    return f"version {version}" + (f" ({name})" if name else "") + " where an IPFIX Message should begin"
+    name = f" ({DIALECTS[version].name})" if version in DIALECTS else ""
+    return f"version {version}{name} where an IPFIX Message should begin"
 
 
 def _skipped(at: int, end: int) -> Trouble:
@@ -239,7 +202,7 @@ def _tail(buf: Octets, at: int) -> Trouble:
     left = len(buf) - at
     if not buf[at:].any():
         return _zeros(at, len(buf))
-    version, length = _header(buf, at, len(buf))
+    version, length = header_of(buf, at, len(buf))
     if version == IPFIX.version and left >= 4:
         detail = f"the last Message has {left} of {length} octets, {length - left} are missing"
     else:

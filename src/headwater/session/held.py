@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,17 +15,20 @@ if TYPE_CHECKING:
     from headwater.session.limits import Limits
 
 
+_OPTIONAL: Final = ("peer", "received", "uptime", "nanoseconds", "sampling")
+
+
 @dataclass(frozen=True, slots=True)
 class HeldSet:
-    """One Data Set and the facts of its Message. offset: of the Message; at: of the Set's body (absolute)."""
+    """One Data Set. messages: its Message, as a table of one. at: absolute offset of the Set's body.
+
+    now: when it came, by the clock that ages Templates.
+    """
 
     body: bytes
     at: int
-    offset: int
-    export_time: int
-    sequence: int
-    domain: int
-    received_at: float
+    messages: Messages
+    now: float
 
 
 class HeldSets:
@@ -61,7 +64,7 @@ class HeldSets:
     def expire(self, now: float) -> int:
         """Drop what is older than the limit; returns how many."""
         dropped = 0
-        while self._arrival and self._by_key[self._arrival[0]][0].received_at < now - self._limits.held_s:
+        while self._arrival and self._by_key[self._arrival[0]][0].now < now - self._limits.held_s:
             self._drop_oldest()
             dropped += 1
         return dropped
@@ -102,11 +105,31 @@ def joined(sets: list[HeldSet]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.i
     return np.frombuffer(b"".join(held.body for held in sets), np.uint8), start, end
 
 
-def messages_of(sets: list[HeldSet]) -> Messages:
-    """Message facts, one row per held Set."""
-    return Messages(
-        np.array([held.offset for held in sets], np.int64),
-        np.array([held.export_time for held in sets], np.uint32),
-        np.array([held.sequence for held in sets], np.uint32),
-        np.array([held.domain for held in sets], np.uint32),
-    )
+def messages_of(sets: list[HeldSet], start: npt.NDArray[np.int32]) -> Messages:
+    """Message facts, one row per held Set, whose body begins at `start` in the octets of all."""
+    tables = [held.messages for held in sets]
+    # a position in the body and one in the Message are the same distance from their offsets
+    shift = np.array([held.at - int(held.messages.offset[0]) for held in sets], np.int64)
+    return replace(joined_messages(tables), start=(start - shift).astype(np.int32))
+
+
+def joined_messages(tables: list[Messages]) -> Messages:
+    """The rows of several tables; all of one list of keys."""
+    columns: dict[str, Any] = {}
+    for name in ("offset", "start", "export_time", "sequence", "domain", "version", *_OPTIONAL):
+        parts = [getattr(table, name) for table in tables]
+        given = next((part for part in parts if part is not None), None)
+        if given is not None:
+            columns[name] = np.concatenate([np.zeros(1, given.dtype) if part is None else part for part in parts])
+    return Messages(keys=tables[-1].keys, **columns)
+
+
+def one_message(messages: Messages, message: int) -> Messages:
+    """A table of one of them."""
+    only = slice(message, message + 1)
+    columns: dict[str, Any] = {
+        field.name: None if (column := getattr(messages, field.name)) is None else column[only].copy()
+        for field in fields(messages)
+        if field.name != "keys"
+    }
+    return Messages(keys=messages.keys, **columns)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from headwater.wire.dialect import Dialect
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +23,30 @@ class SessionKey:
     def __str__(self) -> str:
         host = f"[{self.address}]" if ":" in self.address else self.address
         return f"{host}:{self.port}"
+
+
+class KeyRule(StrEnum):
+    """What Templates are kept by, besides the Observation Domain."""
+
+    AUTO = "auto"
+    """As the protocol says: with the port for IPFIX (RFC 7011 §8.4), without for NetFlow (RFC 3954 §5.1)."""
+    RFC = "rfc"
+    """Address and port, as RFC 7011 §8.4 has it: two exporters behind one address do not disturb each other."""
+    ADDRESS = "address"
+    """Address without port: an exporter may change its port, or send its Templates from another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPolicy:
+    """Which rule holds. exporters: rules for single addresses, in the form that SessionKey has them."""
+
+    rule: KeyRule = KeyRule.AUTO
+    exporters: Mapping[str, KeyRule] = field(default_factory=dict)
+
+    def has_port(self, dialect: Dialect, key: SessionKey) -> bool:
+        """Whether the port tells exporters of that protocol and address apart."""
+        rule = self.exporters.get(key.address, self.rule)
+        return dialect.has_ports if rule is KeyRule.AUTO else rule is KeyRule.RFC
 
 
 class Transport(StrEnum):

@@ -15,7 +15,8 @@ from headwater.model.type_information import type_information
 from headwater.session.data import OVERRUN, checksums_in, refuse_wrong_sum
 from headwater.session.events import Scope, TemplateLearned, TemplateWithdrawn
 from headwater.session.options import read_options
-from headwater.wire.dialect import FIRST_DATA_SET, IPFIX
+from headwater.session.restarts import find_restarts
+from headwater.wire.dialect import FIRST_DATA_SET, IPFIX, OPTIONS_TEMPLATE_SET, TEMPLATE_SET
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 Indices: TypeAlias = "npt.NDArray[np.intp]"
 
-_TEMPLATE_SETS = (IPFIX.template_set, IPFIX.options_template_set)
+_TEMPLATE_SETS = (TEMPLATE_SET, OPTIONS_TEMPLATE_SET)
 _TAUGHT_SETS = 4096
 _FEW_DOMAINS = 16  # each is compared with all Template Sets of a buffer
 
@@ -50,25 +51,29 @@ class Learning:
         self.changes = Changes()
         self._worklist: list[int] = []
         self._checked: set[int] = set()
-        registry = self.table.registry
-        self._scopes_before = {domain.index: domain.scope(registry) for domain in run.domains if domain.lists}
+        self._restarts = {} if run.is_ipfix else find_restarts(run)
+        self._scopes_before = {domain.index: domain.scope() for domain in run.domains if domain.lists}
 
     def learn(self) -> Changes:
         """Apply them all; returns what changed where."""
         run = self.run
         if len(run.low):
             tags = run.tag[run.low]
-            template = run.low[(tags == IPFIX.template_set) | (tags == IPFIX.options_template_set)]
+            template = run.low[(tags == TEMPLATE_SET) | (tags == OPTIONS_TEMPLATE_SET)]
             self._worklist = self._unsettled(template).tolist()  # ascending, so already a heap
         for index, id in self.state.teachers:
             self._await_types(index, id, -1)
+        for ordinal in self._restarts:
+            heapq.heappush(self._worklist, ordinal)
         while self._worklist:
             ordinal = heapq.heappop(self._worklist)
             message = int(run.message[ordinal])
             if run.bad[message]:
                 continue
+            if ordinal in self._restarts:
+                self._forget(message, ordinal, self._restarts.pop(ordinal))
             tag = int(run.tag[ordinal])
-            if tag >= FIRST_DATA_SET:
+            if tag not in _TEMPLATE_SETS:
                 if self._is_sound(message):
                     self._learn_types(message, ordinal)
                 continue
@@ -76,8 +81,9 @@ class Learning:
             repeated = domain.settled.get((tag, body))
             if repeated is not None:
                 domain.seen.update(dict.fromkeys(repeated, run.now))
+                run.defined[ordinal] = len(repeated)
             elif self._is_sound(message):
-                self._apply(message, ordinal, domain, self.table.parse(tag, body))
+                self._apply(message, ordinal, domain, self.table.parse(domain.peer.dialect, tag, body))
         return self.changes
 
     def _unsettled(self, template: Indices) -> Indices:
@@ -86,8 +92,10 @@ class Learning:
         Exporters repeat their Templates every few Messages; the repeats are compared all at once.
         """
         run = self.run
-        if len(run.domains) > _FEW_DOMAINS:
+        if self._restarts:
             return template
+        if len(run.domains) > _FEW_DOMAINS:
+            return self._unsettled_one_by_one(template)
         tag, start = run.tag[template], run.start[template]
         length = run.end[template] - start
         is_settled = np.zeros(len(template), np.bool_)
@@ -100,9 +108,30 @@ class Learning:
                 same = rows[(octets == np.frombuffer(body, np.uint8)).all(axis=1)]
                 if len(same):
                     is_settled[same] = True
+                    run.defined[template[same]] = len(ids)
                     domain.seen.update(dict.fromkeys(ids, run.now))
         rest = np.flatnonzero(~is_settled)
         return template[rest[0] :] if len(rest) else template[:0]
+
+    def _unsettled_one_by_one(self, template: Indices) -> Indices:
+        """The same for many domains: the Sets of each from the first on that may change something in it."""
+        run = self.run
+        octets = memoryview(np.ascontiguousarray(run.buf))
+        changing: set[int] = set()
+        rest = []
+        numbers = (template, run.tag[template], run.start[template], run.end[template])
+        domains = run.domain_of[run.message[template]]
+        for ordinal, tag, start, end, number in zip(*(c.tolist() for c in (*numbers, domains)), strict=True):
+            if number not in changing:
+                domain = run.domains[number]
+                ids = domain.settled.get((tag, bytes(octets[start:end])))
+                if ids is not None:
+                    domain.seen.update(dict.fromkeys(ids, run.now))
+                    run.defined[ordinal] = len(ids)
+                    continue
+                changing.add(number)
+            rest.append(ordinal)
+        return np.array(rest, np.intp)
 
     def _is_sound(self, message: int) -> bool:
         """Whether a Message that teaches may change anything: checked whole before its first Set is applied."""
@@ -118,7 +147,7 @@ class Learning:
         for ordinal in range(first, after):
             tag = int(run.tag[ordinal])
             if tag in _TEMPLATE_SETS:
-                parsed = self.table.parse(tag, run.body(ordinal))
+                parsed = self.table.parse(domain.peer.dialect, tag, run.body(ordinal))
                 if parsed.error is not None and not salvage:
                     self._report_broken(message, ordinal, parsed)
                     return False
@@ -144,8 +173,10 @@ class Learning:
         known = overlay[record.id] if record.id in overlay else domain.known.get(record.id)
         if not record.is_withdrawal:
             if known is None or not known.is_same(record):
-                overlay[record.id] = self.table.intern(record)
-        elif not self.state.transport.is_unreliable and not _is_misplaced(record, tag, known):
+                overlay[record.id] = self.table.intern(domain.peer, record)
+        elif domain.peer.dialect is IPFIX and not (
+            self.state.transport.is_unreliable or _is_misplaced(record, tag, known)
+        ):
             gone = {**domain.known, **overlay} if record.id in _TEMPLATE_SETS else {record.id: known}
             overlay.update((id, None) for id, k in gone.items() if k is not None and _kind(k) == tag)
 
@@ -165,9 +196,13 @@ class Learning:
 
     def _apply(self, message: int, ordinal: int, domain: Domain, parsed: ParsedSet) -> None:
         has_changed = False
+        self.run.defined[ordinal] = len(parsed.records)
         for record in parsed.records:
             at = int(self.run.start[ordinal]) + record.at
-            if record.is_withdrawal:
+            if record.is_withdrawal and domain.peer.dialect is not IPFIX:
+                detail = f"Template {record.id} has no fields; {domain.peer.dialect.name} has no withdrawals"
+                self.run.fault(FaultKind.TEMPLATE_EMPTY, message, ordinal, at, detail)
+            elif record.is_withdrawal:
                 has_changed |= self._withdraw(message, ordinal, domain, record, at)
             else:
                 has_changed |= self._define(message, ordinal, domain, record, at)
@@ -184,7 +219,7 @@ class Learning:
         if old is not None and old.is_same(record):
             domain.seen[record.id] = run.now
             return False
-        known = self.table.intern(record)
+        known = self.table.intern(domain.peer, record)
         if not self.table.put(domain, known, run.now):
             run.fault(FaultKind.TEMPLATE_LIMIT, message, ordinal, at, f"no room for Template {record.id}")
             return False
@@ -193,7 +228,14 @@ class Learning:
             detail = f"Template {record.id} is not what it was"
             run.fault(FaultKind.TEMPLATE_REPLACED, message, ordinal, at, detail)
         run.state.counters["templates"] += 1
-        event = TemplateLearned(domain.id, known.template, run.base + at, old.template if old else None)
+        event = TemplateLearned(
+            domain.id,
+            known.template,
+            run.messages.absolute(message, at),
+            old.template if old else None,
+            key=run.messages.key(message),
+            version=domain.peer.dialect.version,
+        )
         run.tell(message, ordinal, event)
         self._inspect(message, ordinal, known, at)
         key = (domain.index, record.id)
@@ -203,6 +245,16 @@ class Learning:
         else:
             self.state.teachers.discard(key)
         return True
+
+    def _forget(self, message: int, ordinal: int, detail: str) -> None:
+        """An exporter has restarted: what its Template ids mean is no longer known (RFC 3954 §5.1)."""
+        domain = self.run.domain_at(message)
+        for id in list(domain.known):
+            old = self.table.drop(domain, id)
+            self._note_template(ordinal, domain, id, old, None)
+            self.state.teachers.discard((domain.index, id))
+        self._note_scope(ordinal, domain)
+        self.run.fault(FaultKind.EXPORTER_RESTART, message, ordinal, int(self.run.start[ordinal]), detail)
 
     def _inspect(self, message: int, ordinal: int, known: Known, at: int) -> None:
         """Report what is doubtful in a definition; it is used all the same."""
@@ -241,7 +293,8 @@ class Learning:
             self._note_template(ordinal, domain, id, old, None)
             self.state.teachers.discard((domain.index, id))
         run.state.counters["withdrawals"] += 1
-        run.tell(message, ordinal, TemplateWithdrawn(domain.id, record.id, run.base + at))
+        where = run.messages.absolute(message, at)
+        run.tell(message, ordinal, TemplateWithdrawn(domain.id, record.id, where, run.messages.key(message)))
         return True
 
     def _await_types(self, index: int, id: int, after: int) -> None:
@@ -259,34 +312,44 @@ class Learning:
         if known is None or (domain.index, known.template.id) not in state.teachers:
             return
         body = run.body(ordinal)
-        taught = hash((known.record.specifiers, body))
+        taught = hash((domain.peer.index, known.record.specifiers, body))
         if taught in state.taught:
             return
         if len(state.taught) < _TAUGHT_SETS:
             state.taught.add(taught)
         elements: dict[tuple[int, int], InformationElement] = {}
         at = int(run.start[ordinal])
-        for record in read_options(known.template, body, domain.scope(self.table.registry)):
-            found = type_information(record, self.table.registry)
+        peer = domain.peer
+        for record in read_options(known.template, body, domain.scope()):
+            found = type_information(record, peer.registry)
             if isinstance(found, InformationElement):
                 first = elements.setdefault(found.key, found)
                 if first.type is not found.type:
                     found = f"type information for {found.pen}/{found.id} says {found.type}, and {first.type} before"
             if isinstance(found, str):
                 run.fault(FaultKind.TYPE_INFORMATION, message, ordinal, at, found)
-        learned = list(elements.values())[: state.limits.learned_elements - state.learned]
-        if not learned:
+        learned = list(elements.values())[: state.limits.learned_elements - peer.learned]
+        if not learned or domain.index < 0:
             return
-        state.learned += len(learned)
-        registry = self.table.registry.extend(learned)
+        peer.learned += len(learned)
+        registry = peer.registry.extend(learned)
         state.counters["elements_learned"] += len(learned)
-        before = {(d.index, id): k for d in self.table.by_index for id, k in d.known.items()}
-        for where, renewed in self.table.retype(registry, [e.key for e in learned]):
+        before = {(d.index, id): k for d in peer.domains.values() for id, k in d.known.items()}
+        for where, renewed in self.table.retype(peer, registry, [e.key for e in learned]):
             id = renewed.template.id
             self._note_template(ordinal, where, id, before[where.index, id], renewed)
-            run.tell(message, ordinal, TemplateLearned(where.id, renewed.template, run.base + at, retyped=True))
+            event = TemplateLearned(
+                where.id,
+                renewed.template,
+                run.messages.absolute(message, at),
+                retyped=True,
+                key=run.messages.key(message),
+                version=peer.dialect.version,
+            )
+            run.tell(message, ordinal, event)
         for where in run.domains:
-            self._note_scope(ordinal, where)
+            if where.peer is peer:
+                self._note_scope(ordinal, where)
 
     def _note_template(self, ordinal: int, domain: Domain, id: int, old: Known | None, new: Known | None) -> None:
         self.changes.templates.setdefault((domain.index, id), [(-1, old)]).append((ordinal, new))
@@ -295,13 +358,13 @@ class Learning:
         """Say what lists can refer to from this Set on, where there are Templates with lists."""
         before = self._scopes_before.get(domain.index)
         if domain.lists or before is not None:
-            scope = domain.scope(self.table.registry)
+            scope = domain.scope()
             self.changes.scopes.setdefault(domain.index, [(-1, before or scope)]).append((ordinal, scope))
 
 
 def _kind(known: Known) -> int:
     """Id of the Sets that define and withdraw such a Template."""
-    return IPFIX.options_template_set if known.record.scope_count else IPFIX.template_set
+    return OPTIONS_TEMPLATE_SET if known.record.scope_count else TEMPLATE_SET
 
 
 def _is_misplaced(record: TemplateRecord, tag: int, known: Known | None) -> bool:

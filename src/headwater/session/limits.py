@@ -7,17 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of one transport session. What exceeds them is refused and counted; nothing grows without bound.
+    """Limits. What exceeds them is refused and counted; nothing grows without bound.
 
+    sessions: transport sessions with Templates of their own; the other limits hold for each of them.
     templates: (Options) Templates known at once, over all Observation Domains.
     template_octets: octets of their field specifiers.
     domains: Observation Domains.
     template_lifetime_s: seconds a Template lives on UDP or DTLS without being sent again (RFC 7011 §8.4, RFC 6728).
-    held_octets, held_sets, held_s: Data Sets kept until their Template arrives (RFC 7011 §8); 0 sets = none.
+    held_octets, held_sets, held_s: Data Sets of all sessions that are kept until their Template arrives (RFC 7011
+        §8); 0 sets = none.
     list_depth: levels of lists in lists (RFC 6313). list_elements: items of one list value.
     learned_elements: Information Elements taught by type information records (RFC 5610).
     """
 
+    sessions: int = 1 << 16
     templates: int = 4096
     template_octets: int = 4 << 20
     domains: int = 1024

@@ -11,21 +11,25 @@ import numpy.typing as npt
 
 from headwater import kernel
 from headwater.errors import Fault, FaultKind
-from headwater.session.data import DataPass, by_key
-from headwater.session.events import Event, Messages
+from headwater.session.data import DataPass
+from headwater.session.events import Event
+from headwater.session.headers import Arrivals, read_messages
 from headwater.session.learning import Learning
 from headwater.session.sequence import RECENT
+from headwater.session.sets import HAS_SETS, frame_sets
 from headwater.session.state import MALFORMED
-from headwater.wire.dialect import FIRST_DATA_SET, IPFIX, SET_HEADER
+from headwater.wire.dialect import DIALECTS, FIRST_DATA_SET, IPFIX, NETFLOW9, SET_HEADER
 
 if TYPE_CHECKING:
     from headwater.session.framing import Frames
     from headwater.session.state import State
     from headwater.session.templates import Domain
 
-_HEADER_PLAN = np.array([(0, at, 4, 0) for at in (IPFIX.export_time, IPFIX.sequence, IPFIX.domain)], np.int32)
-_HEADER_TYPES = [np.dtype("u4")] * 3
+Indices = npt.NDArray[np.intp]
+U32 = npt.NDArray[np.uint32]
 
+_COUNT_PLAN = np.array([(0, 2, 2, 0)], np.int32)
+_COUNT_TYPE = [np.dtype("u2")]
 _LAST_SECOND = (1 << 32) - 1
 
 BEFORE_SETS = -1
@@ -35,22 +39,26 @@ BEFORE_SETS = -1
 class Run:
     """Tables of one buffer, shared by the steps of the pass; arrays over m Messages or s Sets.
 
-    message: int32[s], Message of each Set. tag: uint16[s], Set ID. start, end: int32[s], Set bodies.
+    message: int32[s], Message of each Set. tag: uint16[s], Set ID, that of IPFIX where NetFlow has another for the
+    same; the id of the Template for records without Sets. start, end: int32[s], Set bodies.
     low: intp[n], the Sets that are no Data Sets.
     bad: bool[m], Messages that are discarded. domains: per distinct domain; domain_of: [m], index into it.
-    records: int32[s], Data Records counted in a Set; undecodable: bool[s].
+    records: int32[s], Data Records counted in a Set; undecodable: bool[s]. defined: int32[s], template records in it.
     """
 
-    def __init__(self, state: State, buf: npt.NDArray[np.uint8], base: int, frames: Frames, now: float) -> None:
-        self.state, self.buf, self.base, self.now = state, buf, base, now
+    def __init__(
+        self, state: State, buf: npt.NDArray[np.uint8], frames: Frames, arrivals: Arrivals, now: float
+    ) -> None:
+        self.state, self.buf, self.now = state, buf, now
         self.frames = frames
-        export, sequence, domain = kernel.columns(buf, frames.start[None], _HEADER_PLAN, _HEADER_TYPES)
-        self.messages = Messages(frames.start + np.int64(base), export, sequence, domain)
-        self.bad = np.zeros(len(export), np.bool_)
-        self._is_counted = np.zeros(len(export), np.bool_)
+        self.messages = read_messages(buf, frames, arrivals)
+        self.is_ipfix = frames.version is None
+        self.bad = np.zeros(len(frames.start), np.bool_)
+        self._is_counted = np.zeros(len(frames.start), np.bool_)
         self._events: list[tuple[int, int, Event]] = []
         self._find_domains()
-        for message in np.searchsorted(frames.start, frames.torn).tolist():
+        for at in frames.torn:
+            message = int(np.flatnonzero(frames.start == at)[0])
             self._is_counted[message] = True
             self.domain_at(message).ledger.malformed += 1
         self._frame_sets()
@@ -62,6 +70,8 @@ class Run:
         self._check_times()
         learned = Learning(self).learn()
         DataPass(self, learned).group()
+        if not self.is_ipfix:
+            self._check_counts()
         self._check_sequences()
         self._events.sort(key=itemgetter(0, 1))
         return [event for _, _, event in self._events]
@@ -82,15 +92,27 @@ class Run:
                 self._is_counted[message] = True
                 self.state.counters["messages_malformed"] += 1
                 self.domain_at(message).ledger.malformed += 1
-        domain = int(self.messages.domain[message])
-        self.report(kind, message, ordinal, self.base + at, domain, detail, count=count)
+        self.report(kind, message, ordinal, self.messages.absolute(message, at), detail, count=count)
 
-    def report(
-        self, kind: FaultKind, message: int, ordinal: int, offset: int, domain: int, detail: str, *, count: int = 1
-    ) -> None:
+    def report(self, kind: FaultKind, message: int, ordinal: int, offset: int, detail: str, *, count: int = 1) -> None:
         """Add and count a fault at an absolute offset, whatever it means for the Message."""
         self.state.counters[kind] += count
-        self.tell(message, ordinal, Fault(kind, offset, domain, detail, count, self.state.key))
+        domain, key = int(self.messages.domain[message]), self.messages.key(message)
+        self.tell(message, ordinal, Fault(kind, offset, domain, detail, count, key))
+
+    def data_sets(self) -> npt.NDArray[np.intp]:
+        """The Data Sets, ascending."""
+        if not len(self.low):
+            return np.arange(len(self.tag))
+        is_data = np.ones(len(self.tag), np.bool_)
+        is_data[self.low] = False
+        return np.flatnonzero(is_data)
+
+    def written_ids(self, sets: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
+        """The Set IDs as they stand on the wire."""
+        at = self.start[sets] - SET_HEADER
+        ids: npt.NDArray[np.int64] = self.buf[at].astype(np.int64) << 8 | self.buf[at + 1]
+        return ids
 
     def domain_at(self, message: int) -> Domain:
         """The Observation Domain of a Message."""
@@ -101,32 +123,97 @@ class Run:
         return self.buf[self.start[ordinal] : self.end[ordinal]].tobytes()
 
     def _find_domains(self) -> None:
+        """The (exporter, Observation Domain) of each Message; both are few, and mostly the same for a whole buffer."""
+        exporter = self._find_peers()
         ids = self.messages.domain
-        if len(ids) and (ids == ids[0]).all():
-            self.domains = [self.state.table.domain(int(ids[0]))]
+        if (ids == ids[0]).all() and (exporter == exporter[0]).all():
+            self.domains = [self._domain(int(exporter[0]), int(ids[0]), 0)]
             self.domain_of = np.zeros(len(ids), np.uint16)
+            return
+        pair = exporter.astype(np.int64) << 32 | ids
+        unique, first, inverse = np.unique(pair, return_index=True, return_inverse=True)
+        self.domain_of = inverse.astype(np.uint16 if len(unique) < 1 << 16 else np.intp)
+        found: list[Domain | None] = [None] * len(unique)
+        for number in np.argsort(first).tolist():  # those that come first are within the limit of domains
+            m = int(first[number])
+            found[number] = self._domain(int(exporter[m]), int(ids[m]), m)
+        self.domains = [domain for domain in found if domain is not None]
+
+    def _find_peers(self) -> npt.NDArray[np.int32]:
+        """Index of each Message's exporter, -1 - version where there are too many."""
+        table, messages = self.state.table, self.messages
+        count = len(messages)
+        if messages.peer is None:
+            if self.is_ipfix or (messages.version == messages.version[0]).all():
+                peer = table.peers.of(DIALECTS[int(messages.version[0])], messages.keys[0])
+                return np.full(count, -1 if peer is None else peer.index, np.int32)
+            peers = np.zeros(count, np.int32)
         else:
-            unique, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
-            self.domain_of = inverse.astype(np.uint16 if len(unique) < 1 << 16 else np.intp)
-            for message in np.sort(first).tolist():  # those that come first are within the limit of domains
-                self.state.table.domain(int(ids[message]))
-            self.domains = [self.state.table.domain(id) for id in unique.tolist()]
+            peers = messages.peer
+        found = np.empty(count, np.int32)
+        versions = [IPFIX.version] if self.is_ipfix else np.unique(messages.version).tolist()
+        for version in versions:
+            mine = slice(None) if len(versions) == 1 else np.flatnonzero(messages.version == version)
+            index = table.peers.of_messages(DIALECTS[version], peers[mine], messages.keys)
+            found[mine] = np.where(index < 0, -1 - version, index)
+        over = np.flatnonzero(found < 0)
+        if len(over):
+            m = int(over[0])
+            detail = f"more exporters than the limit of {self.state.limits.sessions}"
+            self.fault(FaultKind.SESSION_LIMIT, m, BEFORE_SETS, int(self.frames.start[m]), detail, count=len(over))
+        return found
+
+    def _domain(self, exporter: int, id: int, message: int) -> Domain:
+        table = self.state.table
+        if exporter < 0:
+            return table.overflow(DIALECTS[int(self.messages.version[message])])
+        return table.domain(table.peers.all[exporter], id)
 
     def _frame_sets(self) -> None:
-        frames = self.frames
-        self.message, self.tag, self.start, self.end, rest = kernel.chain(self.buf, frames.body, frames.end, SET_HEADER)
-        for m in np.flatnonzero((rest != frames.end) & ~self._is_counted).tolist():  # torn Messages are told already
-            at, left = int(rest[m]), int(frames.end[m] - rest[m])
-            last = int(np.searchsorted(self.message, m, "right"))
-            if left < SET_HEADER:
-                self.fault(FaultKind.TRAILING_SET_HEADER, m, last, at, f"{left} octets after the last Set")
-                continue
-            length = int(self.buf[at + 2]) << 8 | int(self.buf[at + 3])
-            kind = FaultKind.SET_LENGTH if length < SET_HEADER else FaultKind.SET_OVERRUN
-            self.fault(kind, m, last, at, f"Set length {length}, {left} octets left in the Message")
-        self.low = np.flatnonzero(self.tag < FIRST_DATA_SET)
+        sets, torn = frame_sets(self.buf, self.frames, self.messages.version)
+        self.message, self.tag, self.start, self.end = sets
+        for message, at, end in torn:
+            if not self._is_counted[message]:  # torn Messages are told already
+                self._tell_rest(message, at, end)
+        is_low = self.tag < FIRST_DATA_SET
+        if not self.is_ipfix:
+            is_low &= HAS_SETS[self.messages.version[self.message]]
+        self.low = np.flatnonzero(is_low)
         self.records = np.zeros(len(self.tag), np.int32)
+        self.defined = np.zeros(len(self.tag), np.int32)
         self.undecodable = np.zeros(len(self.tag), np.bool_)
+
+    def _tell_rest(self, m: int, at: int, end: int) -> None:
+        """What follows the last Set that could be walked."""
+        left = end - at
+        last = int(np.searchsorted(self.message, m, "right"))
+        if self.messages.version[m] == NETFLOW9.version and not self.buf[at:end].any():
+            # there is no length of the Message, and exporters pad as they like (RFC 3954 §5.3)
+            if left >= SET_HEADER:
+                self.fault(FaultKind.TRAILING_OCTETS, m, last, at, f"{left} zero octets after the last FlowSet")
+            return
+        if left < SET_HEADER:
+            self.fault(FaultKind.TRAILING_SET_HEADER, m, last, at, f"{left} octets after the last Set")
+            return
+        length = int(self.buf[at + 2]) << 8 | int(self.buf[at + 3])
+        kind = FaultKind.SET_LENGTH if length < SET_HEADER else FaultKind.SET_OVERRUN
+        self.fault(kind, m, last, at, f"Set length {length}, {left} octets left in the Message")
+
+    def _check_counts(self) -> None:
+        """The count in a header of NetFlow v9 is of all records; many exporters mean something else (RFC 3954 §5.1)."""
+        mine = np.flatnonzero((self.messages.version == NETFLOW9.version) & ~self.bad & ~self._is_counted)
+        if not len(mine):
+            return
+        (claimed,) = kernel.columns(self.buf, self.frames.start[mine][None], _COUNT_PLAN, _COUNT_TYPE)
+        found = np.bincount(self.message, self.records + self.defined, len(self.bad))[mine]
+        unsure = np.zeros(len(self.bad), np.bool_)
+        unsure[self.message[self.undecodable]] = True
+        wrong = mine[(claimed != found) & ~unsure[mine]]
+        if len(wrong):
+            m = int(wrong[0])
+            first = int(np.searchsorted(mine, m))
+            detail = f"count {int(claimed[first])} in the header, {int(found[first])} records"
+            self.fault(FaultKind.COUNT_MISMATCH, m, BEFORE_SETS, int(self.frames.start[m]), detail, count=len(wrong))
 
     def _check_times(self) -> None:
         times = self.messages.export_time
@@ -137,62 +224,77 @@ class Run:
             self.fault(FaultKind.TIME_SUSPECT, m, BEFORE_SETS, int(self.frames.start[m]), detail, count=len(odd))
 
     def _check_sequences(self) -> None:
-        count = np.bincount(self.message, self.records, len(self.bad)).astype(np.uint32)
+        decoded = np.bincount(self.message, self.records, len(self.bad)).astype(np.uint32)
         unsure = np.zeros(len(self.bad), np.bool_)
         if self.undecodable.any():
             unsure[self.message[self.undecodable]] = True
-        if len(self.domains) == 1 and not self.bad.any():
-            self._check_sequence(self.domains[0], np.arange(len(count)), count, unsure)
-            return
-        good = np.flatnonzero(~self.bad)
-        for index, mine in by_key(self.domain_of[good], good):
-            self._check_sequence(self.domains[index], mine, count[mine], unsure[mine])
+        count = decoded
+        if not self.is_ipfix:
+            in_messages = self.messages.version == NETFLOW9.version
+            count = np.where(in_messages, np.uint32(1), decoded)
+            unsure &= ~in_messages
+        good = np.flatnonzero(~self.bad) if self.bad.any() else np.arange(len(self.bad))
+        if len(self.domains) > 1:
+            good = good[np.argsort(self.domain_of[good], kind="stable")]
+        self._observe(good, count, unsure, decoded)
 
-    def _check_sequence(
-        self, domain: Domain, mine: npt.NDArray[np.intp], count: npt.NDArray[np.uint32], unsure: npt.NDArray[np.bool_]
-    ) -> None:
-        """Observe one Message where numbers break or cannot be counted on, and pass over the clean runs between."""
-        if domain.index < 0:  # those beyond the limit of domains are not accounted for
+    def _observe(self, mine: Indices, count: U32, unsure: npt.NDArray[np.bool_], decoded: U32) -> None:
+        """Take Messages into account, those of a domain together.
+
+        One by one where numbers break or cannot be counted on, and the clean runs between at once.
+        """
+        if not len(mine):
             return
-        ledger = domain.ledger
-        everything = len(mine) == len(self.messages)
-        sequence = self.messages.sequence if everything else self.messages.sequence[mine]
-        stamp = self.messages.export_time if everything else self.messages.export_time[mine]
-        self.state.counters["records"] += int(count.sum())
+        messages = self.messages
+        is_whole = len(mine) == len(messages) and len(self.domains) == 1
+        if is_whole:
+            sequence, stamp = messages.sequence, messages.export_time
+            cuts = [0, len(mine)]
+        else:
+            sequence, stamp = messages.sequence[mine], messages.export_time[mine]
+            count, unsure, decoded = count[mine], unsure[mine], decoded[mine]
+            domain_of = self.domain_of[mine]
+            cuts = [0, *(np.flatnonzero(domain_of[1:] != domain_of[:-1]) + 1).tolist(), len(mine)]
+        self.state.counters["records"] += int(decoded.sum())
         after = sequence + count  # wraps at 2^32, as sequence numbers do
-        is_break = np.ones(len(mine) + 1, np.bool_)
-        is_break[1:-1] = (sequence[1:] != after[:-1]) | unsure[1:] | unsure[:-1]
-        breaks = np.flatnonzero(is_break).tolist()
-        for first, stop in pairwise(breaks):
-            self._observe(domain, mine, sequence, count, unsure, first)
-            clean = first + 1
-            while clean < stop and not (ledger.is_certain and ledger.expected == sequence[clean]):
-                self._observe(domain, mine, sequence, count, unsure, clean)
-                clean += 1
-            if clean < stop:
-                last = slice(max(clean, stop - RECENT), stop)
-                recent = zip(sequence[last].tolist(), count[last].tolist(), stamp[last].tolist(), strict=True)
-                records = int(count[clean:stop].sum())
-                ledger.skip_to(int(after[stop - 1]), messages=stop - clean, records=records, recent=recent)
-
-    def _observe(
-        self,
-        domain: Domain,
-        mine: npt.NDArray[np.intp],
-        sequence: npt.NDArray[np.uint32],
-        count: npt.NDArray[np.uint32],
-        unsure: npt.NDArray[np.bool_],
-        i: int,
-    ) -> None:
-        m = int(mine[i])
-        event = domain.ledger.observe(
-            int(sequence[i]),
-            int(count[i]),
-            certain=not unsure[i],
-            stamp=int(self.messages.export_time[m]),
-            offset=int(self.messages.offset[m]),
-        )
-        if event is not None:
-            kind = event.kind if isinstance(event, Fault) else FaultKind.SEQUENCE_GAP
-            self.state.counters[kind] += 1
-            self.tell(m, BEFORE_SETS, event)
+        is_break = np.zeros(len(mine), np.bool_)
+        is_break[1:] = (sequence[1:] != after[:-1]) | unsure[1:] | unsure[:-1]
+        is_break[cuts[:-1]] = False
+        broken = np.flatnonzero(is_break).tolist()
+        at = 0
+        for first, stop in pairwise(cuts):
+            domain = self.domain_at(int(mine[first]))
+            end = at
+            while end < len(broken) and broken[end] < stop:
+                end += 1
+            breaks, at = broken[at:end], end
+            ledger = domain.ledger
+            if domain.index < 0:  # those beyond the limit of domains are not accounted for
+                continue
+            if domain.peer.dialect.sequence is None:
+                ledger.messages += stop - first
+                ledger.records += int(decoded[first:stop].sum())
+                continue
+            for begin, until in pairwise([first, *breaks, stop]):
+                clean = begin
+                while clean < until and (
+                    unsure[clean] or not (ledger.is_certain and ledger.expected == sequence[clean])
+                ):
+                    event = ledger.observe(
+                        int(sequence[clean]),
+                        int(count[clean]),
+                        certain=not unsure[clean],
+                        stamp=int(stamp[clean]),
+                        offset=int(messages.offset[mine[clean]]),
+                        decoded=int(decoded[clean]),
+                    )
+                    if event is not None:
+                        kind = event.kind if isinstance(event, Fault) else FaultKind.SEQUENCE_GAP
+                        self.state.counters[kind] += 1
+                        self.tell(int(mine[clean]), BEFORE_SETS, event)
+                    clean += 1
+                if clean < until:
+                    last = slice(max(clean, until - RECENT), until)
+                    recent = zip(sequence[last].tolist(), count[last].tolist(), stamp[last].tolist(), strict=True)
+                    records = int(decoded[clean:until].sum())
+                    ledger.skip_to(int(after[until - 1]), messages=until - clean, records=records, recent=recent)

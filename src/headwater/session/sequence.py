@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from headwater.errors import Fault, FaultKind
 from headwater.session.events import SequenceGap
+from headwater.session.key import SessionKey
 
 _WRAP = 1 << 32
 _SUSPECT = 1 << 20  # a larger jump is believed only once the next Message confirms it (§11.6)
@@ -17,14 +18,18 @@ _MOST_GAPS = 256
 
 @dataclass(slots=True)
 class DomainLedger:
-    """The loss ledger of one Observation Domain.
+    """The loss ledger of one Observation Domain of one exporter.
 
-    records: Data Records received, options included. lost: records missing, late ones taken back.
+    key: the transport session. version: of the protocol. unit: what is numbered, "records" or "messages".
+    records: Data Records received, options included. lost: units missing, late ones taken back.
     unknown_gaps: gaps after Messages whose records could not be counted. undecodable_sets: Data Sets without
     Template. malformed: discarded Messages. expected: sequence number the next Message should carry, None at first.
     """
 
     domain: int
+    key: SessionKey | None = None
+    version: int = 10
+    unit: str = "records"
     messages: int = 0
     records: int = 0
     lost: int = 0
@@ -41,15 +46,16 @@ class DomainLedger:
     _gaps: list[tuple[int, int]] = field(default_factory=list)
 
     def observe(
-        self, sequence: int, records: int, *, certain: bool, stamp: int, offset: int
+        self, sequence: int, records: int, *, certain: bool, stamp: int, offset: int, decoded: int | None = None
     ) -> SequenceGap | Fault | None:
         """Take one Message into account.
 
-        records: Data Records counted in it; certain: whether that is all of them.
+        records: by how much it raises the sequence number: Data Records counted in it, or 1; certain: whether that
+        is all. decoded: the Data Records, if they are not what is numbered.
         stamp: anything that tells Messages with equal numbers apart (Export Time).
         """
         self.messages += 1
-        self.records += records
+        self.records += records if decoded is None else decoded
         after = (sequence + records) % _WRAP
         ahead = 0 if self.expected is None else (sequence - self.expected) % _WRAP
         if ahead == 0:
@@ -60,17 +66,17 @@ class DomainLedger:
         if ahead >= _WRAP // 2:
             if (sequence, records, stamp) in self._recent:
                 self.duplicates += 1
-                return Fault(FaultKind.DUPLICATE, offset, self.domain, f"sequence number {sequence} again")
+                return self._fault(FaultKind.DUPLICATE, offset, f"sequence number {sequence} again")
             if records and self._fill(sequence, records):
                 self.late += 1
                 self._recent.append((sequence, records, stamp))
-                return Fault(FaultKind.LATE, offset, self.domain, f"sequence number {sequence} after {self.expected}")
+                return self._fault(FaultKind.LATE, offset, f"sequence number {sequence} after {self.expected}")
         if self._candidate is not None and sequence == self._candidate[1]:
             return self._believe(sequence, after, certain, stamp, records, offset)
         if records:  # a Message without records says nothing about the count of the next one
             self._candidate = (sequence, after) if certain else None
         detail = f"sequence number {sequence} where {self.expected} was expected"
-        return Fault(FaultKind.SEQUENCE_SUSPECT, offset, self.domain, detail)
+        return self._fault(FaultKind.SEQUENCE_SUSPECT, offset, detail)
 
     def skip_to(self, expected: int, *, messages: int, records: int, recent: Iterable[tuple[int, int, int]]) -> None:
         """Take a run of Messages into account whose numbers were all as expected; `recent` are its last few."""
@@ -100,7 +106,7 @@ class DomainLedger:
         self.resets += 1
         self._gaps.clear()
         self._accept(sequence, after, certain, stamp, records)
-        return Fault(FaultKind.SEQUENCE_RESET, offset, self.domain, f"restarted at {start}, was {was}")
+        return self._fault(FaultKind.SEQUENCE_RESET, offset, f"restarted at {start}, was {was}")
 
     def _gap(
         self, sequence: int, after: int, certain: bool, stamp: int, records: int, ahead: int, offset: int
@@ -114,7 +120,10 @@ class DomainLedger:
         else:
             self.unknown_gaps += 1
         self._accept(sequence, after, certain, stamp, records)
-        return SequenceGap(self.domain, offset, expected, sequence, ahead if known else None)
+        return SequenceGap(self.domain, offset, expected, sequence, ahead if known else None, self.unit, self.key)
+
+    def _fault(self, kind: FaultKind, offset: int, detail: str) -> Fault:
+        return Fault(kind, offset, self.domain, detail, key=self.key)
 
     def _fill(self, sequence: int, records: int) -> bool:
         """Take a late Message out of the gap it belongs to."""

@@ -25,6 +25,8 @@ MALFORMED = frozenset(
         FaultKind.TEMPLATE_ID,
         FaultKind.SCOPE_ZERO,
         FaultKind.SCOPE_COUNT,
+        FaultKind.OPTIONS_LENGTH,
+        FaultKind.AGGREGATION,
         FaultKind.VARLEN_OVERRUN,
     }
 )
@@ -40,7 +42,7 @@ class State:
 
     details: what option records with a session scope said (RFC 5655 §8.1.2-3), by element name.
     teachers: (domain index, Template ID) of Templates for type information records.
-    learned: elements taught so far. taught: hashes of Data Sets of type information already understood.
+    taught: hashes of Data Sets of type information already understood.
     """
 
     table: TemplateTable
@@ -48,10 +50,8 @@ class State:
     transport: Transport
     salvage: bool
     checksum: str
-    key: Any
     held: HeldSets
     counters: Counter[str] = field(default_factory=Counter)
     details: dict[str, Any] = field(default_factory=dict)
     teachers: set[tuple[int, int]] = field(default_factory=set)
-    learned: int = 0
     taught: set[int] = field(default_factory=set)

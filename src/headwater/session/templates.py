@@ -1,4 +1,4 @@
-"""Templates of one transport session: learned, replaced, withdrawn, expired; never more than the limits allow."""
+"""Templates of transport sessions: learned, replaced, withdrawn, expired; never more than the limits allow."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from headwater.errors import DecodeError
+from headwater.model.netflow import netflow_key, widened
 from headwater.model.template import Field, Template
 from headwater.session.events import Scope
 from headwater.session.options import CHECKSUM, DATA_TYPE, SESSION_SCOPE, TYPE_OF
+from headwater.session.peers import Peer, Peers
 from headwater.session.sequence import DomainLedger
-from headwater.wire.dialect import IPFIX
+from headwater.wire.dialect import IPFIX, OPTIONS_TEMPLATE_SET
 from headwater.wire.layout import Layout
-from headwater.wire.templates import TemplateRecord, read_templates
+from headwater.wire.legacy import fixed_templates
+from headwater.wire.netflow import read_netflow_templates
+from headwater.wire.templates import Specifier, TemplateRecord, read_templates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from headwater.model.registry import Registry
+    from headwater.session.key import KeyPolicy
     from headwater.session.limits import Limits
+    from headwater.wire.dialect import Dialect
 
 _PARSED_SETS = 256
 _PARSED_OCTETS = 2048
@@ -45,9 +51,14 @@ class Known:
     @classmethod
     def of(cls, record: TemplateRecord, fields: tuple[Field, ...]) -> Known:
         """What is known of the Template in `record`."""
-        template = Template(record.id, fields, record.scope_count)
+        return cls.of_template(Template(record.id, fields, record.scope_count), record)
+
+    @classmethod
+    def of_template(cls, template: Template, record: TemplateRecord) -> Known:
+        """What is known of a Template."""
+        fields = template.fields
         elements = frozenset(f.element.key for f in fields)
-        scope = {f.element.key for f in fields[: record.scope_count]}
+        scope = {f.element.key for f in fields[: template.scope_count]}
         return cls(
             template,
             record,
@@ -72,22 +83,27 @@ class Known:
 
 @dataclass(slots=True)
 class Domain:
-    """One Observation Domain. index: small number that stands for it in arrays. lists: Templates that have lists.
+    """One Observation Domain of a peer. index: small number that stands for it in arrays, -1 = beyond the limits.
 
+    lists: Templates that have lists.
+    clock: sysUpTime of the last Message of NetFlow v9 and the boot that it tells since 1970, in milliseconds.
     settled: (Set ID, body) of Template Sets that would change nothing now, with the ids of their Templates.
     """
 
     id: int
     index: int
+    peer: Peer
     ledger: DomainLedger
     known: dict[int, Known] = field(default_factory=dict)
     seen: dict[int, float] = field(default_factory=dict)
     lists: int = 0
+    clock: tuple[int, int] | None = None
     settled: dict[tuple[int, bytes], tuple[int, ...]] = field(default_factory=dict)
     _scope: Scope | None = None
 
-    def scope(self, registry: Registry) -> Scope:
+    def scope(self) -> Scope:
         """Its Templates at this moment, for lists; a copy that later changes leave alone."""
+        registry = self.peer.registry
         if self._scope is None or self._scope.registry is not registry:
             self._scope = Scope({id: known.template for id, known in self.known.items()}, registry)
         return self._scope
@@ -112,38 +128,49 @@ class ParsedSet:
 
 
 class TemplateTable:
-    """All Templates of one transport session, by Observation Domain (RFC 7011 §8: the scope of a Template ID)."""
+    """All Templates, by transport session and Observation Domain (RFC 7011 §8: the scope of a Template ID)."""
 
-    def __init__(self, registry: Registry, limits: Limits) -> None:
-        self.registry = registry
-        self.domains: dict[int, Domain] = {}
+    def __init__(self, registry: Registry, limits: Limits, policy: KeyPolicy) -> None:
+        self.peers = Peers(registry, policy, limits.sessions)
         self.by_index: list[Domain] = []
         self._limits = limits
-        self._overflow = Domain(-1, -1, DomainLedger(-1))
-        self._count = 0
-        self._octets = 0
-        self._interned: dict[tuple[int, int, tuple[tuple[int, int, int], ...]], Known] = {}
-        self._parsed: OrderedDict[tuple[int, bytes], ParsedSet] = OrderedDict()
-        self._fields: dict[tuple[int, int, int], Field] = {}
+        self._overflow: dict[int, Domain] = {}
+        self._interned: dict[tuple[int, int, int, int, tuple[Specifier, ...]], Known] = {}
+        self._parsed: OrderedDict[tuple[int, int, bytes], ParsedSet] = OrderedDict()
+        self._fields: dict[tuple[int, bool, Specifier], Field] = {}
 
-    def domain(self, id: int) -> Domain:
+    def domain(self, peer: Peer, id: int) -> Domain:
         """The domain of that id; beyond the limit one that learns nothing."""
-        found = self.domains.get(id)
+        found = peer.domains.get(id)
         if found is None:
-            if len(self.domains) >= self._limits.domains:
-                return self._overflow
-            found = self.domains[id] = Domain(id, len(self.by_index), DomainLedger(id))
+            if len(peer.domains) >= self._limits.domains:
+                return self.overflow(peer.dialect)
+            ledger = DomainLedger(id, key=peer.key, version=peer.dialect.version, unit=peer.dialect.sequence_unit)
+            found = peer.domains[id] = Domain(id, len(self.by_index), peer, ledger)
+            if not peer.dialect.has_sets:
+                found.known = _fixed(peer.dialect.version)
             self.by_index.append(found)
         return found
 
-    def parse(self, set_id: int, body: bytes) -> ParsedSet:
-        """Records of a template set; sets that are sent again are parsed once."""
-        key = (set_id, body)
+    def overflow(self, dialect: Dialect) -> Domain:
+        """Stands for all domains beyond the limits."""
+        found = self._overflow.get(dialect.version)
+        if found is None:
+            peer = Peer(-1, dialect, None, self.peers.registry)
+            found = self._overflow[dialect.version] = Domain(-1, -1, peer, DomainLedger(-1))
+            if not dialect.has_sets:
+                found.known = _fixed(dialect.version)
+        return found
+
+    def parse(self, dialect: Dialect, set_id: int, body: bytes) -> ParsedSet:
+        """Records of a template set; sets that are sent again are parsed once. set_id: as IPFIX has it."""
+        key = (dialect.version, set_id, body)
         found = self._parsed.get(key)
         if found is None:
+            read = read_templates if dialect is IPFIX else read_netflow_templates
             records, error = [], None
             try:
-                for record in read_templates(body, options=set_id == IPFIX.options_template_set):
+                for record in read(body, options=set_id == OPTIONS_TEMPLATE_SET):
                     records.append(record)  # noqa: PERF402  # records before the error are kept
             except DecodeError as bad:
                 error = bad
@@ -154,24 +181,25 @@ class TemplateTable:
                     self._parsed.popitem(last=False)
         return found
 
-    def intern(self, record: TemplateRecord) -> Known:
+    def intern(self, peer: Peer, record: TemplateRecord) -> Known:
         """The one object for this definition."""
-        key = (record.id, record.scope_count, record.specifiers)
+        key = _intern_key(peer, record)
         found = self._interned.get(key)
         if found is None:
-            found = self._interned[key] = Known.of(record, tuple(map(self._field, record.specifiers)))
+            found = self._interned[key] = Known.of(record, self._fields_of(peer, record))
             if len(self._interned) > 2 * self._limits.templates:
                 self._intern_only_used()
         return found
 
     def put(self, domain: Domain, known: Known, now: float) -> bool:
         """Make `known` the Template of its id; False if the limits leave no room for it."""
+        peer = domain.peer
         old = domain.known.get(known.template.id)
-        count = self._count + (old is None)
-        octets = self._octets + _octets(known) - (_octets(old) if old else 0)
-        if domain is self._overflow or count > self._limits.templates or octets > self._limits.template_octets:
+        count = peer.templates + (old is None)
+        octets = peer.octets + _octets(known) - (_octets(old) if old else 0)
+        if domain.index < 0 or count > self._limits.templates or octets > self._limits.template_octets:
             return False
-        self._count, self._octets = count, octets
+        peer.templates, peer.octets = count, octets
         domain.known[known.template.id] = known
         domain.seen[known.template.id] = now
         domain.lists += known.has_lists - (old.has_lists if old else 0)
@@ -182,10 +210,10 @@ class TemplateTable:
         """Forget the Template of that id, if there is one."""
         known = domain.known.pop(id, None)
         if known is not None:
-            self._count -= 1
-            self._octets -= _octets(known)
+            domain.peer.templates -= 1
+            domain.peer.octets -= _octets(known)
             domain.lists -= known.has_lists
-            del domain.seen[id]
+            domain.seen.pop(id, None)
             domain.changed()
         return known
 
@@ -200,16 +228,16 @@ class TemplateTable:
                     out.append((domain, known))
         return out
 
-    def retype(self, registry: Registry, learned: Iterable[tuple[int, int]]) -> list[tuple[Domain, Known]]:
-        """Use `registry` from now on; Templates that use `learned` elements get their names and types."""
-        self.registry = registry
+    def retype(self, peer: Peer, registry: Registry, learned: Iterable[tuple[int, int]]) -> list[tuple[Domain, Known]]:
+        """Use `registry` for a peer from now on; its Templates with `learned` elements get their names and types."""
+        peer.registry = registry
         self._fields.clear()
         keys = frozenset(learned)
         out = []
-        for domain in self.by_index:
+        for domain in peer.domains.values():
             for id, known in list(domain.known.items()):
                 if known.elements & keys:
-                    renewed = Known.of(known.record, tuple(map(self._field, known.record.specifiers)))
+                    renewed = Known.of(known.record, self._fields_of(peer, known.record))
                     domain.lists += renewed.has_lists - known.has_lists
                     domain.known[id] = renewed
                     domain.changed()
@@ -220,28 +248,51 @@ class TemplateTable:
     def clear(self) -> None:
         """Forget everything (RFC 7011 §8: Templates live as long as their transport session)."""
         for domain in self.by_index:
-            domain.known.clear()
-            domain.seen.clear()
-            domain.lists = 0
-            domain.changed()
+            for id in list(domain.seen):
+                self.drop(domain, id)
         self._interned.clear()
-        self._count = self._octets = 0
 
-    def _field(self, specifier: tuple[int, int, int]) -> Field:
-        found = self._fields.get(specifier)
+    def _fields_of(self, peer: Peer, record: TemplateRecord) -> tuple[Field, ...]:
+        is_ipfix = peer.dialect is IPFIX
+        return tuple([self._field(peer.registry, is_ipfix, specifier) for specifier in record.specifiers])
+
+    def _field(self, registry: Registry, is_ipfix: bool, specifier: Specifier) -> Field:
+        key = (id_of(registry), is_ipfix, specifier)
+        found = self._fields.get(key)
         if found is None:
             if len(self._fields) > 1 << 16:
                 self._fields.clear()
             pen, id, length = specifier
-            found = self._fields[specifier] = Field(self.registry.get(pen, id), length)
+            if is_ipfix:
+                found = Field(registry.get(pen, id), length)
+            else:
+                element = registry.get(*((pen, id) if pen else netflow_key(id, registry)))
+                found = Field(widened(element, length), length)
+            self._fields[key] = found
         return found
 
     def _intern_only_used(self) -> None:
         self._interned = {
-            (k.record.id, k.record.scope_count, k.record.specifiers): k
-            for domain in self.by_index
-            for k in domain.known.values()
+            _intern_key(domain.peer, k.record): k for domain in self.by_index for k in domain.known.values()
         }
+
+
+def _intern_key(peer: Peer, record: TemplateRecord) -> tuple[int, int, int, int, tuple[Specifier, ...]]:
+    """What makes definitions the same: the registry too, which its peers keep alive."""
+    return id_of(peer.registry), peer.dialect.version, record.id, record.scope_count, record.specifiers
+
+
+def _fixed(version: int) -> dict[int, Known]:
+    """What is known without being told: the records of NetFlow v1, v5, v7 and v8."""
+    return {
+        id: Known.of_template(template, TemplateRecord(id, 0, (), 0))
+        for id, template in fixed_templates(version).items()
+    }
+
+
+def id_of(thing: object) -> int:
+    """Identity as a key; the thing must be kept alive beside it."""
+    return id(thing)
 
 
 def _octets(known: Known) -> int:

@@ -12,7 +12,7 @@ from headwater.errors import DecodeError, Fault, FaultKind
 from headwater.model.template import Field, Template
 from headwater.model.text import to_text
 from headwater.model.types import DataType
-from headwater.wire.dialect import FIRST_DATA_SET, IPFIX, SET_HEADER, VERSIONS
+from headwater.wire.dialect import DIALECTS, FIRST_DATA_SET, IPFIX, OPTIONS_TEMPLATE_SET, SET_HEADER, TEMPLATE_SET
 from headwater.wire.dissect_records import RecordDissection, specifier
 from headwater.wire.parts import Part, PartKind, PartMaker, count_octets, counted
 from headwater.wire.templates import read_templates
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     from headwater.model.registry import Registry
 
-_WITHDRAW_ALL = {IPFIX.template_set: "all Templates", IPFIX.options_template_set: "all Options Templates"}
+EXPORT_TIME_AT, SEQUENCE_AT, DOMAIN_AT = 4, 8, 12
+"""Where the header has them (RFC 7011 §3.1)."""
+_WITHDRAW_ALL = {TEMPLATE_SET: "all Templates", OPTIONS_TEMPLATE_SET: "all Options Templates"}
 
 _FAULTY_NUMBER = {FaultKind.TEMPLATE_ID: 0, FaultKind.TEMPLATE_OVERRUN: 1}
 """Which number of a template record is wrong: its id, its Field Count; else its Scope Field Count."""
@@ -72,7 +74,7 @@ class _Dissection:
         make, size = self.make, len(self.make.octets)
         version = make.integer(0, 2)
         if size >= 2 and version != IPFIX.version:
-            name = VERSIONS.get(version, "no export protocol known here")
+            name = DIALECTS[version].name if version in DIALECTS else "no export protocol known here"
             fault = make.fault(FaultKind.VERSION, 0, f"version {version} ({name}) where IPFIX (10) is expected")
             head = make.number(0, 2, "Version", f"{version} ({name})", [fault])
             return self._whole([head, *make.unread(2, size, "not an IPFIX Message")])
@@ -103,14 +105,14 @@ class _Dissection:
             faults = [make.fault(FaultKind.BAD_LENGTH, 2, detail)]
         elif length > size:
             faults = [make.fault(FaultKind.TRUNCATED, 2, f"Message length {length}, {count_octets(size)} are there")]
-        self.export_s = make.integer(IPFIX.export_time, 4)
-        make.domain = make.integer(IPFIX.domain, 4)
+        self.export_s = make.integer(EXPORT_TIME_AT, 4)
+        make.domain = make.integer(DOMAIN_AT, 4)
         parts = [
             make.number(0, 2, "Version", f"{IPFIX.version} ({IPFIX.name})"),
             make.number(2, 2, "Length", count_octets(length), faults),
-            make.number(IPFIX.export_time, 4, "Export Time", to_text(DataType.SECONDS, self.export_s)),
-            make.number(IPFIX.sequence, 4, "Sequence Number"),
-            make.number(IPFIX.domain, 4, "Observation Domain ID"),
+            make.number(EXPORT_TIME_AT, 4, "Export Time", to_text(DataType.SECONDS, self.export_s)),
+            make.number(SEQUENCE_AT, 4, "Sequence Number"),
+            make.number(DOMAIN_AT, 4, "Observation Domain ID"),
         ]
         header = make.part(PartKind.HEADER, 0, IPFIX.header, "Message Header", parts=parts)
         return header, min(length, size) if length >= IPFIX.header else 0
@@ -141,8 +143,8 @@ class _Dissection:
         if not is_readable:
             parts = [make.number(start, 2, "Set ID"), length, *make.unread(body, end, "Set body")]
             return make.part(PartKind.SET, start, end, "Set", parts=parts)
-        if id in (IPFIX.template_set, IPFIX.options_template_set):
-            options = id == IPFIX.options_template_set
+        if id in (TEMPLATE_SET, OPTIONS_TEMPLATE_SET):
+            options = id == OPTIONS_TEMPLATE_SET
             name = "Options Template Set" if options else "Template Set"
             head = make.number(start, 2, "Set ID", f"{id} ({name})")
             records = list(self._templates(body, end, options=options))

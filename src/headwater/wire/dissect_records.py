@@ -43,7 +43,7 @@ def specifier(make: PartMaker, registry: Registry, start: int, width: int, *, is
     if id == 0:
         faults.append(make.fault(FaultKind.IE_RESERVED, start, "Information Element 0 is reserved"))
     size = "variable length" if length == VARIABLE else count_octets(length)
-    text = f"{f'{pen}/{id}' if pen else id}, {field.type}, {size}{', scope' if is_scope else ''}"
+    text = f"{field.element.number}, {field.type}, {size}{', scope' if is_scope else ''}"
     return make.part(PartKind.SPECIFIER, start, start + width, field.name, text, field=field, faults=faults)
 
 

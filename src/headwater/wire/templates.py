@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headwater.errors import DecodeError, FaultKind
-from headwater.wire.dialect import FIRST_DATA_SET, IPFIX, SET_HEADER
+from headwater.wire.dialect import FIRST_DATA_SET, OPTIONS_TEMPLATE_SET, SET_HEADER, TEMPLATE_SET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -53,7 +53,7 @@ def read_templates(body: bytes, *, options: bool) -> Iterator[TemplateRecord]:
         if id == 0 and count == 0:
             return
         at += _PAIR.size
-        withdraws_all = count == 0 and id in (IPFIX.template_set, IPFIX.options_template_set)
+        withdraws_all = count == 0 and id in (TEMPLATE_SET, OPTIONS_TEMPLATE_SET)
         if id < FIRST_DATA_SET and not withdraws_all:
             raise _broken(FaultKind.TEMPLATE_ID, f"Template ID {id} is reserved", start, "§3.4.1")
         scope = 0
@@ -103,7 +103,7 @@ def write_template(template: Template) -> bytes:
 def write_template_set(templates: Iterable[Template], *, options: bool) -> bytes:
     """One (Options) Template Set with its header."""
     body = b"".join(map(write_template, templates))
-    set_id = IPFIX.options_template_set if options else IPFIX.template_set
+    set_id = OPTIONS_TEMPLATE_SET if options else TEMPLATE_SET
     return _PAIR.pack(set_id, SET_HEADER + len(body)) + body
 
 

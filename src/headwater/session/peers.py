@@ -1,0 +1,91 @@
+"""Exporters: whose Templates are whose (RFC 7011 §8, §8.4; RFC 3954 §5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from headwater.model.registry import Registry
+    from headwater.session.key import KeyPolicy, SessionKey
+    from headwater.session.templates import Domain
+    from headwater.wire.dialect import Dialect
+
+I32 = npt.NDArray[np.int32]
+
+
+@dataclass(slots=True, eq=False)
+class Peer:
+    """One exporter that speaks one protocol: the transport session of IPFIX, the address of NetFlow.
+
+    key: the transport session it was first heard in. registry: names and types, with what it taught (RFC 5610).
+    learned: how many elements that is. templates, octets: of all its domains, for the limits.
+    """
+
+    index: int
+    dialect: Dialect
+    key: SessionKey | None
+    registry: Registry
+    domains: dict[int, Domain] = field(default_factory=dict)
+    learned: int = 0
+    templates: int = 0
+    octets: int = 0
+
+    def __str__(self) -> str:
+        return "this source" if self.key is None else str(self.key)
+
+
+class Peers:
+    """Every exporter that was heard of, up to a limit; found for whole buffers of Messages at a time."""
+
+    def __init__(self, registry: Registry, policy: KeyPolicy, limit: int) -> None:
+        self.all: list[Peer] = []
+        self.registry = registry
+        self.policy, self._limit = policy, limit
+        self._by_key: dict[tuple[int, SessionKey | str | None], Peer] = {}
+        self._known: dict[int, I32] = {}  # by version: index of the Peer of each key, -1 = not looked up yet
+        self._keys: Sequence[SessionKey | None] | None = None
+
+    def of(self, dialect: Dialect, key: SessionKey | None) -> Peer | None:
+        """The exporter with that key, made if it is new; None beyond the limit."""
+        mark = key if key is None or self.policy.has_port(dialect, key) else key.address
+        found = self._by_key.get((dialect.version, mark))
+        if found is None and len(self.all) < self._limit:
+            found = self._by_key[dialect.version, mark] = Peer(len(self.all), dialect, key, self.registry)
+            self.all.append(found)
+        return found
+
+    def of_messages(self, dialect: Dialect, peer: I32, keys: Sequence[SessionKey | None]) -> I32:
+        """Index into `all` of each Message's exporter, -1 beyond the limit. peer: index into `keys`."""
+        if self._keys is not keys:
+            self._keys = keys
+            self._known.clear()
+        known = self._known.get(dialect.version)
+        if known is None or len(known) < len(keys):
+            grown = np.full(2 * len(keys), -1, np.int32)
+            if known is not None:
+                grown[: len(known)] = known
+            known = self._known[dialect.version] = grown
+        found = known[peer]
+        if (found < 0).any():
+            new, first = np.unique(peer[found < 0], return_index=True)
+            for number in new[np.argsort(first)].tolist():  # as they come, so that the first are within the limit
+                exporter = self.of(dialect, keys[number])
+                known[number] = -1 if exporter is None else exporter.index
+            found = known[peer]
+        return found
+
+    def with_template(self, domain: Domain, id: int) -> Peer | None:
+        """Another transport session of the same address, whose domain of that id knows the Template."""
+        key = domain.peer.key
+        for peer in self.all if key is not None else ():
+            if peer is domain.peer or peer.dialect is not domain.peer.dialect or peer.key is None or key is None:
+                continue
+            other = peer.domains.get(domain.id)
+            if peer.key.address == key.address and other is not None and id in other.known:
+                return peer
+        return None
