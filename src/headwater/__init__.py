@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from headwater.model.types import DataType
     from headwater.process import Reading, Report, read, read_table, records
     from headwater.session import (
+        Datagrams,
         DataSets,
+        KeyPolicy,
+        KeyRule,
         Limits,
         SequenceGap,
         Session,
@@ -56,8 +59,8 @@ _HOMES = {
     "headwater.model.types": ("DataType",),
     "headwater.process": ("Reading", "Report", "read", "read_table", "records"),
     "headwater.session": (
-        "DataSets", "Limits", "SequenceGap", "Session", "SessionKey", "TemplateLearned", "TemplateWithdrawn",
-        "Transport",
+        "DataSets", "Datagrams", "KeyPolicy", "KeyRule", "Limits", "SequenceGap", "Session", "SessionKey",
+        "TemplateLearned", "TemplateWithdrawn", "Transport",
     ),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -67,6 +70,7 @@ __all__ = [
     "Batch",
     "DataSets",
     "DataType",
+    "Datagrams",
     "DecodeError",
     "Decoder",
     "EncodeError",
@@ -75,6 +79,8 @@ __all__ = [
     "Field",
     "HeadwaterError",
     "InformationElement",
+    "KeyPolicy",
+    "KeyRule",
     "LimitExceeded",
     "Limits",
     "Reading",

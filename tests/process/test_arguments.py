@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import headwater as hw
+from headwater.process.reading import ReadOptions
 from tests import build
 from tests.conftest import ROOT
 
@@ -84,7 +85,9 @@ def test_the_repr_of_a_reading_is_short() -> None:
     assert "5 records" in repr(reading)
 
 
-@pytest.mark.parametrize("verb", [hw.records, hw.read_table])
-def test_all_verbs_show_the_options_of_read(verb: Any) -> None:
-    shown = inspect.signature(verb).parameters
-    assert set(inspect.signature(hw.read).parameters) <= set(shown)
+def test_records_and_read_table_take_the_options_of_read() -> None:
+    options = set(inspect.signature(hw.read).parameters) - {"source"}
+    assert options == set(ReadOptions.__annotations__)
+    assert next(hw.records(FLOWS, select=["octetDeltaCount"])).keys() == {"octetDeltaCount"}
+    with pytest.raises(TypeError, match="no_such_option"):
+        hw.records(FLOWS, no_such_option=1)  # type: ignore[call-arg]

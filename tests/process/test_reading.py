@@ -250,7 +250,7 @@ def test_a_directory_gives_its_ipfix_files_and_tells_what_it_skipped(tmp_path: P
     assert sum(batch.num_rows for batch in reading) == 1000
     assert [Path(source.name).name for source in reading.report.sources] == ["flows.ipfix", "more.gz"]
     assert [(skipped.name, skipped.reason, skipped.is_foreign) for skipped in reading.report.skipped] == [
-        (f"{tmp_path}/README", f"{tmp_path}/README is not IPFIX: it looks like text", True),
+        (f"{tmp_path}/README", f"{tmp_path}/README holds no flow export: it looks like text", True),
         (f"{tmp_path}/empty", f"{tmp_path}/empty is empty", True),
     ]
     assert reading.report.is_complete
@@ -274,8 +274,8 @@ def test_a_directory_without_ipfix_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("a,b,c\n")
     with pytest.raises(hw.SourceError) as caught:
         next(hw.read(tmp_path))
-    first = f"{tmp_path}/a.csv is not IPFIX: it looks like CSV"
-    assert str(caught.value) == f"no IPFIX among 2 files of {tmp_path}: {first}; and 1 more"
+    first = f"{tmp_path}/a.csv holds no flow export: it looks like CSV"
+    assert str(caught.value) == f"no flow export among 2 files of {tmp_path}: {first}; and 1 more"
 
 
 def test_no_sources_at_all_are_an_error() -> None:

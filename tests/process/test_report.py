@@ -37,7 +37,7 @@ def test_templates_tell_their_records_and_when_they_came() -> None:
         (use.domain, use.template.id, use.records, use.first_export, use.last_export) for use in source.templates
     ] == [(1, 256, 2, NOW + 5, NOW + 7), (2, 256, 1, NOW + 9, NOW + 9), (1, 300, 0, None, None)]
     assert (source.first_export, source.last_export) == (NOW + 5, NOW + 9)
-    assert {id: ledger.records for id, ledger in source.domains.items()} == {1: 2, 2: 1}
+    assert {ledger.domain: ledger.records for ledger in source.ledgers} == {1: 2, 2: 1}
 
 
 def test_a_template_that_is_redefined_is_listed_twice() -> None:
@@ -124,6 +124,8 @@ def test_the_report_is_json() -> None:
         "minExportSeconds": NOW,
     }
     assert source["templates"][0] == {
+        "exporter": None,
+        "version": 10,
         "domain": 1,
         "id": 256,
         "scope_count": 0,

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from headwater.transport.content import describe_foreign, is_ipfix
+from headwater.transport.content import Content, content_of, describe_foreign
 
 KINDS = {
-    "a packet capture (pcap); packet captures are not readable yet": [
-        bytes.fromhex("d4c3b2a1020004000000000000000000"),
-        bytes.fromhex("a1b2c3d4000200040000000000000000"),
-        bytes.fromhex("4d3cb2a1020004000000000000000000"),
-    ],
-    "a packet capture (pcapng); packet captures are not readable yet": [bytes.fromhex("0a0d0d0a1c0000004d3c2b1a")],
     "an nfcapd file of nfdump": [bytes.fromhex("0ca502000100"), bytes.fromhex("a50c0001")],
-    "raw NetFlow v5, which is not readable yet": [bytes.fromhex("0005001e00000001")],
-    "raw NetFlow v9, which is not readable yet": [bytes.fromhex("00090007000186a0")],
-    "raw sFlow, which is not readable yet": [bytes.fromhex("0000000500000001c0000201")],
+    "raw sFlow, which is not decoded": [bytes.fromhex("0000000500000001c0000201")],
     "JSON": [b'{"a": 1}', b' [{"a": 1}]', b"\xef\xbb\xbf[]"],
     "CSV": [b"src,dst,octets\n", b"a;b;c"],
     "tab-separated text": [b"src\tdst\toctets\n"],
@@ -35,7 +27,7 @@ KINDS = {
 @pytest.mark.parametrize(("what", "head"), [(what, head) for what, heads in KINDS.items() for head in heads])
 def test_content_is_called_by_its_name(what: str, head: bytes) -> None:
     assert describe_foreign(head) == what
-    assert not is_ipfix(head)
+    assert content_of(head) is None
 
 
 @pytest.mark.parametrize("head", [b"", b"\x12\x34\x56\x78", b"\0\0\0\0", b"\xe9\xe9\xe9 text in latin 1, no UTF-8"])
@@ -44,8 +36,8 @@ def test_content_that_cannot_be_told_has_no_name(head: bytes) -> None:
 
 
 @pytest.mark.parametrize("head", [bytes.fromhex("0005ffff"), bytes.fromhex("00090000"), bytes.fromhex("00060001")])
-def test_a_packet_with_more_records_than_fit_is_not_called_netflow(head: bytes) -> None:
-    assert "NetFlow" not in describe_foreign(head)
+def test_a_packet_with_more_records_than_fit_is_not_taken_for_netflow(head: bytes) -> None:
+    assert content_of(head) is None
 
 
 def test_text_that_ends_within_a_character_is_text() -> None:
@@ -53,7 +45,18 @@ def test_text_that_ends_within_a_character_is_text() -> None:
 
 
 def test_ipfix_begins_with_its_version_and_one_octet_is_enough_to_hope() -> None:
-    assert is_ipfix(b"\x00\x0a\x00\x10")
-    assert is_ipfix(b"\x00")
-    assert not is_ipfix(b"")
-    assert not is_ipfix(b"\x00\x09")
+    assert content_of(b"\x00\x0a\x00\x10") is Content.IPFIX
+    assert content_of(b"\x00") is Content.IPFIX
+    assert content_of(b"") is None
+
+
+@pytest.mark.parametrize(
+    "head", ["d4c3b2a102000400", "a1b2c3d400020004", "4d3cb2a102000400", "0a0d0d0a1c0000004d3c2b1a"]
+)
+def test_captures_are_known_by_their_magic_in_either_byte_order(head: str) -> None:
+    assert content_of(bytes.fromhex(head)) is Content.CAPTURE
+
+
+@pytest.mark.parametrize("head", ["0005001e00000001", "00090007000186a0", "0001001800000001", "0007001b00000001"])
+def test_netflow_packets_begin_with_a_version_and_a_count_that_fits(head: str) -> None:
+    assert content_of(bytes.fromhex(head)) is Content.NETFLOW

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
 from typing import Any
 
 from headwater.errors import HeadwaterError, SourceError
 from headwater.model.registry import Registry
+from headwater.session.key import KeyPolicy, KeyRule
 from headwater.session.limits import Limits
 
 CHECKSUMS = ("warn", "drop", "ignore")
@@ -45,14 +47,46 @@ def checked_select(select: Iterable[str] | None) -> tuple[str, ...] | None:
     return names
 
 
-def checked_facts(provenance: Iterable[str]) -> tuple[str, ...]:
-    """The names of facts."""
-    if isinstance(provenance, str):
-        raise HeadwaterError(f"provenance is a list of names: write [{provenance!r}]")
+def checked_names(what: str, given: Iterable[str]) -> tuple[str, ...]:
+    """The names of an option. Raises HeadwaterError for what is no list of names."""
+    if isinstance(given, str):
+        raise HeadwaterError(f"{what} is a list of names: write [{given!r}]")
     try:
-        return tuple(provenance)
+        return tuple(given)
     except TypeError:
-        raise HeadwaterError(f"provenance is a list of names, not {type(provenance).__name__}") from None
+        raise HeadwaterError(f"{what} is a list of names, not {type(given).__name__}") from None
+
+
+def checked_ports(given: Iterable[int]) -> frozenset[int]:
+    """The ports. Raises HeadwaterError for what is none."""
+    try:
+        ports = frozenset([given] if isinstance(given, int) else given)
+    except TypeError:
+        raise HeadwaterError(f"ports is a list of port numbers, not {type(given).__name__}") from None
+    for port in ports:
+        if not isinstance(port, int) or not 0 < port < 1 << 16:
+            raise HeadwaterError(f"{port!r} is no port; ports are numbers from 1 to 65535")
+    return ports
+
+
+def checked_policy(given: KeyPolicy | str | Mapping[str, str] | None) -> KeyPolicy:
+    """What Templates are kept by. Raises HeadwaterError for a rule or an address that is none."""
+    if given is None or isinstance(given, KeyPolicy):
+        return given or KeyPolicy()
+    if isinstance(given, str):
+        return KeyPolicy(_rule(given))
+    if not isinstance(given, Mapping):
+        raise HeadwaterError(f"key_policy is a rule or a mapping from addresses to rules, not {type(given).__name__}")
+    try:
+        return KeyPolicy(exporters={str(ip_address(address)): _rule(rule) for address, rule in given.items()})
+    except ValueError as bad:
+        raise HeadwaterError(f"key_policy: {bad}") from None
+
+
+def _rule(name: str) -> KeyRule:
+    if name not in set(KeyRule):
+        raise HeadwaterError(f"a rule for keys is one of {', '.join(map(repr, map(str, KeyRule)))}, not {name!r}")
+    return KeyRule(name)
 
 
 def _no_list(select: str) -> tuple[str, ...]:

@@ -1,27 +1,38 @@
-"""Reading: any IPFIX source to batches of columns, rows or one table, with a report of what was found."""
+"""Reading: any source of export traffic to batches of columns, rows or one table, with a report of what was found."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
 
 import numpy as np
 
 from headwater.batch.batch import Batch
 from headwater.batch.cells import Style
 from headwater.batch.decode import Decoder
+from headwater.batch.options_tables import OptionsTables
 from headwater.errors import HeadwaterError, SourceError
-from headwater.process.arguments import check_options, check_source, checked_facts, checked_select
+from headwater.process.arguments import (
+    check_options,
+    check_source,
+    checked_names,
+    checked_policy,
+    checked_ports,
+    checked_select,
+)
+from headwater.process.feed import feed_of
 from headwater.process.learned import registry_for
+from headwater.process.manner import Checksum, Manner, Progress
+from headwater.process.memory import Memory
+from headwater.process.options_first import learn_options
 from headwater.process.report import Report, Skipped, SourceReport
 from headwater.process.source import SourceReading
-from headwater.session.collecting import Session
-from headwater.session.key import Transport
-from headwater.transport import WINDOW, ForeignContent, Source, Windows, find_sources, open_source
+from headwater.process.wanted import Wanted
+from headwater.transport import WINDOW, Content, ForeignContent, Source, Windows, find_sources, open_source
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,13 +41,38 @@ if TYPE_CHECKING:
     from headwater.batch.schema import Schema
     from headwater.model.registry import Registry
     from headwater.session.events import DataSets
+    from headwater.session.key import KeyPolicy
     from headwater.session.limits import Limits
 
-Progress = Callable[[int, int | None], object]
-"""Called with octets done and octets in all (None: not known), before decompression."""
-
-Checksum = Literal["warn", "drop", "ignore"]
 T = TypeVar("T")
+
+
+class TableOptions(TypedDict, total=False):
+    """The options of `read` but for `select`."""
+
+    provenance: Iterable[str]
+    derived: Iterable[str]
+    resolve_time: bool
+    scale_sampling: bool
+    join_options: bool
+    options: bool | None
+    registry: Registry | None
+    limits: Limits | None
+    strict: bool
+    salvage: bool
+    resync: bool
+    checksum: Checksum
+    max_octets: int | None
+    ports: Iterable[int]
+    key_policy: KeyPolicy | str | Mapping[str, str] | None
+    state: str | os.PathLike[str] | None
+    progress: Progress | None
+
+
+class ReadOptions(TableOptions, total=False):
+    """The options of `read`, which says what they mean."""
+
+    select: Iterable[str] | None
 
 
 def read(
@@ -44,6 +80,10 @@ def read(
     *,
     select: Iterable[str] | None = None,
     provenance: Iterable[str] = (),
+    derived: Iterable[str] = (),
+    resolve_time: bool = False,
+    scale_sampling: bool = False,
+    join_options: bool = False,
     options: bool | None = None,
     registry: Registry | None = None,
     limits: Limits | None = None,
@@ -52,15 +92,25 @@ def read(
     resync: bool = False,
     checksum: Checksum = "warn",
     max_octets: int | None = None,
+    ports: Iterable[int] = (),
+    key_policy: KeyPolicy | str | Mapping[str, str] | None = None,
+    state: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Reading:
-    """Batches of columns of an IPFIX source, each file a session of its own (RFC 5655).
+    """Batches of columns of IPFIX files (each a session of its own, RFC 5655) and of packet captures.
 
-    source: a path, "-" for standard input, a glob pattern, a directory (its IPFIX files, recursively), a file object,
-        bytes, or a list of these. Compression (gzip, bzip2, xz, zstd, lz4) is seen by content.
+    source: a path, "-" for standard input, a glob pattern, a directory (its files, recursively), a file object,
+        bytes, or a list of these. What a file is is seen by content: IPFIX, pcap or pcapng with IPFIX and NetFlow v1,
+        v5, v7, v8, v9 over UDP and IPFIX over TCP, raw NetFlow datagrams; and compression (gzip, bzip2, xz, zstd, lz4).
     select: columns wanted; then all batches have one schema, with nulls for what a Template lacks, and the reading is
         an Arrow stream that DuckDB, polars and pyarrow take as it is. None: all fields of each Template.
-    provenance: facts of the Messages to add as columns, such as "exportTime" or "observationDomainId".
+    provenance: facts of the Messages to add as columns, such as "exportTime", "exporterIPv4Address" or
+        "observationDomainId".
+    derived: columns to add that are worked out, by name; they may stand in `select` too. resolve_time: add flowStart,
+        flowEnd (ns, UTC), flowDuration and timeSource, whatever the exporter sent. scale_sampling: add samplingRate,
+        samplingSource and counters scaled by it; nothing else is ever scaled. join_options: add what option records say
+        of a flow: names of interfaces, applications, VRFs, samplers. Option records that come after the flows count
+        too, for which files and bytes are read twice.
     options: whether options records come too. None: only without `select`.
     registry: names and types, the shipped ones by default; type information in a file adds to it for that file. To
         select such elements by name, files and bytes are read twice.
@@ -68,85 +118,60 @@ def read(
         records of malformed Messages. resync: go on at the next plausible Message where framing is lost.
     checksum: what to do with Messages whose MD5 does not match: "warn", "drop" them, or "ignore" checksums.
     max_octets: stop with LimitExceeded after so many decompressed octets of one source.
+    ports: of captures, take exactly what is sent to these ports; otherwise export traffic is recognised by content.
+    key_policy: what Templates are kept by besides the Observation Domain: "rfc" (address and port), "address", "auto"
+        (the port counts for IPFIX only); a mapping from addresses of exporters to these; or a KeyPolicy.
+    state: a file with Templates and options learned before, for captures: read first if it is there, and written at
+        the end. A damaged one is reported and not used.
     Raises HeadwaterError for wrong arguments and UnknownElement for a selected name at once; SourceError when
     iterated, for what cannot be read at all.
     """
     check_source(source)
     check_options(registry, limits, checksum, max_octets, progress)
-    names, facts = checked_select(select), checked_facts(provenance)
-
-    def make_decoder(known: Registry | None) -> Decoder:
-        return Decoder(names, facts, registry=known)
-
+    wanted = Wanted.of(
+        checked_select(select),
+        checked_names("provenance", provenance),
+        derived,
+        resolve_time=resolve_time,
+        scale_sampling=scale_sampling,
+        join_options=join_options,
+    )
+    manner = Manner(
+        registry,
+        limits,
+        strict,
+        salvage,
+        resync,
+        checksum,
+        max_octets,
+        checked_ports(ports),
+        checked_policy(key_policy),
+        progress,
+    )
     known = registry
-    if names is not None:
-        known = registry_for(source, registry, make_decoder, limits=limits, trust=resync, max_octets=max_octets)
-    decoder = make_decoder(known)
+    if wanted.select is not None:
+        known = registry_for(source, wanted.decoder, manner)
     with_options = select is None if options is None else options
-
-    def session() -> Session:
-        return Session(
-            registry, Transport.FILE, limits, strict=strict, salvage=salvage, resync=resync, checksum=checksum
-        )
-
-    return Reading(Sources(source, decoder, session, resync, with_options, max_octets, progress))
+    return Reading(Sources(source, wanted.decoder(known), manner, wanted, with_options, state))
 
 
 def records(
     source: Any,
     *,
-    select: Iterable[str] | None = None,
     addresses: Addresses = "text",
     times: Times = "int",
     lists: ListStyle = "plain",
-    provenance: Iterable[str] = (),
-    options: bool | None = None,
-    registry: Registry | None = None,
-    limits: Limits | None = None,
-    strict: bool = False,
-    salvage: bool = False,
-    resync: bool = False,
-    checksum: Checksum = "warn",
-    max_octets: int | None = None,
-    progress: Progress | None = None,
+    **options: Unpack[ReadOptions],
 ) -> Iterator[dict[str, Any]]:
     """Records as dicts, in the order of the wire.
 
     addresses: "text", "object" (ipaddress) or "raw". times: "int" since 1970 in the element's unit, "datetime" or
     "text". lists: "plain" or "full". The rest is what `read` takes.
     """
-    reading = read(
-        source,
-        select=select,
-        provenance=provenance,
-        options=options,
-        registry=registry,
-        limits=limits,
-        strict=strict,
-        salvage=salvage,
-        resync=resync,
-        checksum=checksum,
-        max_octets=max_octets,
-        progress=progress,
-    )
-    return reading.records(addresses=addresses, times=times, lists=lists)
+    return read(source, **options).records(addresses=addresses, times=times, lists=lists)
 
 
-def read_table(
-    source: Any,
-    select: Iterable[str] | None = None,
-    *,
-    provenance: Iterable[str] = (),
-    options: bool | None = None,
-    registry: Registry | None = None,
-    limits: Limits | None = None,
-    strict: bool = False,
-    salvage: bool = False,
-    resync: bool = False,
-    checksum: Checksum = "warn",
-    max_octets: int | None = None,
-    progress: Progress | None = None,
-) -> pa.Table:
+def read_table(source: Any, select: Iterable[str] | None = None, **options: Unpack[TableOptions]) -> pa.Table:
     """All records as one pyarrow Table; the options are those of `read`.
 
     With `select` its columns are those; without, they are the union of all Templates', null where one lacks them.
@@ -154,20 +179,7 @@ def read_table(
     """
     from headwater.sinks.table import table
 
-    with read(
-        source,
-        select=select,
-        provenance=provenance,
-        options=options,
-        registry=registry,
-        limits=limits,
-        strict=strict,
-        salvage=salvage,
-        resync=resync,
-        checksum=checksum,
-        max_octets=max_octets,
-        progress=progress,
-    ) as reading:
+    with read(source, select=select, **options) as reading:
         return table(reading, schema=reading.schema)
 
 
@@ -265,17 +277,21 @@ class Reading(Iterator[Batch]):
 
 @dataclass(slots=True)
 class Sources:
-    """What to read, and how. Sources are opened one after the other, each is a session."""
+    """What to read, and how. Sources are opened one after the other.
+
+    What captures taught of Templates and options is known in the captures that follow; each file is a session.
+    state: see `read`.
+    """
 
     source: Any
     decoder: Decoder
-    session: Callable[[], Session]
-    trust: bool
+    manner: Manner
+    wanted: Wanted
     with_options: bool
-    max_octets: int | None
-    progress: Progress | None
+    state: str | os.PathLike[str] | None = None
     report: Report = field(default_factory=Report)
     window: int = WINDOW
+    _memory: Memory = field(default_factory=Memory)
     _done: int = 0
     _total: int | None = None
 
@@ -304,40 +320,56 @@ class Sources:
         sizes = [source.size for source in found]
         self._total = None if None in sizes else sum(size or 0 for size in sizes)
         before = 0
+        if self.state is not None:
+            self.report.warnings += self._memory.load(self.state)
         for source in found:
             yield from self._read(source, before)
             before = before + source.size if source.size is not None else self._done
             self._tell(before)
         if not self.report.sources:
             raise SourceError(self._nothing())
+        if self.state is not None:
+            self._memory.save()
 
     def _read(self, source: Source, before: int) -> Generator[tuple[SourceReading, list[DataSets]]]:
         try:
-            windows = open_source(source, window=self.window, trust=self.trust)
+            windows = open_source(source, window=self.window, trust=self.manner.resync)
         except SourceError as bad:
             if not source.is_optional:
                 raise
             self.report.skipped.append(Skipped(source.name, str(bad), isinstance(bad, ForeignContent)))
             return
         try:
-            report = SourceReport(source.name, windows.compression)
+            report = SourceReport(source.name, windows.compression, windows.content)
             self.report.sources.append(report)
-            reading = self._reading(windows, report, before)
+            tables = self._tables(source, windows)
+            report.options = self.decoder.options = tables
+
+            def tell(done: int) -> None:
+                self._tell(before + done)
+
+            feed = feed_of(windows, self.manner)
+            self._memory.recall(feed, windows.content)
+            reading = SourceReading(windows, feed, report, manner=self.manner, tables=tables, tell=tell)
             for runs in reading.runs():
                 yield reading, [sets for sets in runs if self.with_options or not sets.template.scope_count]
+            self._memory.keep(feed, windows.content)
         finally:
             windows.close()
 
-    def _reading(self, windows: Windows, report: SourceReport, before: int) -> SourceReading:
-        def tell(done: int) -> None:
-            self._tell(before + done)
-
-        return SourceReading(windows, self.session(), report, max_octets=self.max_octets, tell=tell)
+    def _tables(self, source: Source, windows: Windows) -> OptionsTables | None:
+        """What is known of options before the source is read; with what it says itself, if it can be read twice."""
+        if not self.wanted.needs_options and self.state is None and not self.wanted.keeps_options:
+            return None
+        tables = OptionsTables() if windows.content is Content.IPFIX else self._memory.tables
+        if self.wanted.needs_options and source.can_be_read_twice:
+            learn_options(source, tables, self.manner, self._memory)
+        return tables
 
     def _tell(self, done: int) -> None:
         self._done = done
-        if self.progress is not None:
-            self.progress(done, self._total)
+        if self.manner.progress is not None:
+            self.manner.progress(done, self._total)
 
     def _nothing(self) -> str:
         skipped = self.report.skipped
@@ -345,7 +377,7 @@ class Sources:
             return "there is nothing to read: the list of sources is empty"
         more = f"; and {len(skipped) - 1} more" if len(skipped) > 1 else ""
         where = f" of {self.source}" if isinstance(self.source, str | os.PathLike) else ""
-        return f"no IPFIX among {len(skipped)} files{where}: {skipped[0].reason}{more}"
+        return f"no flow export among {len(skipped)} files{where}: {skipped[0].reason}{more}"
 
 
 def _interleaved(runs: list[DataSets], rows: list[Iterator[dict[str, Any]]]) -> Iterator[dict[str, Any]]:

@@ -14,10 +14,13 @@ from headwater.model import registry as registries
 from headwater.model.text import to_text
 from headwater.model.types import DataType
 from headwater.session.state import MALFORMED
+from headwater.transport.content import Content
 
 if TYPE_CHECKING:
+    from headwater.batch.options_tables import OptionsTables
     from headwater.model.template import Template
-    from headwater.session.events import DataSets, Messages, SequenceGap
+    from headwater.session.events import DataSets, Messages, SequenceGap, TemplateLearned
+    from headwater.session.key import SessionKey
     from headwater.session.sequence import DomainLedger
 
 COSTLY = MALFORMED | {
@@ -40,11 +43,14 @@ TEMPLATES_KEPT = 4096
 class TemplateUse:
     """One definition of a Template in one Observation Domain and what came under it.
 
+    key, version: of the exporter, and the version of its protocol.
     first_export, last_export: Export Times (Unix seconds) of the Messages with its records.
     """
 
     domain: int
     template: Template
+    key: SessionKey | None = None
+    version: int = 10
     records: int = 0
     first_export: int | None = None
     last_export: int | None = None
@@ -57,6 +63,8 @@ class TemplateUse:
             for name, f in zip(template.column_names, template.fields, strict=True)
         ]
         return {
+            "exporter": None if self.key is None else str(self.key),
+            "version": self.version,
             "domain": self.domain,
             "id": template.id,
             "scope_count": template.scope_count,
@@ -67,11 +75,30 @@ class TemplateUse:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class CaptureCounts:
+    """What was counted of the packets of a capture.
+
+    packets: by name, as `Capture` describes them. ignored_ports: ignored UDP datagrams by destination port.
+    links: packets of link types that are not known, by type.
+    """
+
+    packets: Mapping[str, int]
+    ignored_ports: Mapping[int, int]
+    links: Mapping[int, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        ports, links = ({str(n): count for n, count in m.items()} for m in (self.ignored_ports, self.links))
+        return {**self.packets, "ignored_ports": ports, "unknown_links": links}
+
+
 class Findings(Protocol):
     """What a report on one source and the report on all of them have in common.
 
     octets: decompressed ones read. records: of data; options_records: of options. lost: Data Records that sequence
-    numbers say are missing. faults: how many of each kind (for resync and trailing_garbage: octets).
+    numbers say are missing; lost_messages: Messages, where these are numbered. faults: how many of each kind (for
+    resync and trailing_garbage: octets).
     first_export, last_export: Export Times (Unix seconds) of the Messages with records.
     is_complete: whether every Message was there, whole and undamaged; gaps in sequence numbers do not count.
     """
@@ -86,6 +113,8 @@ class Findings(Protocol):
     def options_records(self) -> int: ...
     @property
     def lost(self) -> int: ...
+    @property
+    def lost_messages(self) -> int: ...
     @property
     def gaps(self) -> int: ...
     @property
@@ -106,14 +135,17 @@ class Findings(Protocol):
 class SourceReport:
     """What one source held; see Findings.
 
-    name: as users know it. compression: "gzip", … or "". templates: in the order of their definition.
-    domains: the loss ledger of each Observation Domain. fault_list, gap_list: the first FAULTS_KEPT of them.
+    name: as users know it. compression: "gzip", … or "". content: what it is.
+    templates: in the order of their definition. ledgers: the loss ledger of each Observation Domain of each exporter.
+    capture: what was counted of the packets of a capture, None for files. options: what option records said, where
+    that was asked for. fault_list, gap_list: the first FAULTS_KEPT of them.
     details: what option records said about the whole file, by element name (RFC 5655 §8.1.2-3).
     elements_learned: Information Elements that the file defines itself (RFC 5610).
     """
 
     name: str
     compression: str = ""
+    content: Content = Content.IPFIX
     octets: int = 0
     messages: int = 0
     records: int = 0
@@ -124,12 +156,14 @@ class SourceReport:
     faults: Counter[FaultKind] = field(default_factory=Counter)
     fault_list: list[Fault] = field(default_factory=list)
     gap_list: list[SequenceGap] = field(default_factory=list)
-    domains: Mapping[int, DomainLedger] = field(default_factory=dict)
+    ledgers: list[DomainLedger] = field(default_factory=list)
+    capture: CaptureCounts | None = None
+    options: OptionsTables | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     first_export: int | None = None
     last_export: int | None = None
-    _uses: dict[tuple[int, int, Template], TemplateUse] = field(default_factory=dict)
-    _single: tuple[Messages | None, int | None] = (None, None)
+    _uses: dict[tuple[SessionKey | None, int, int, int, Template], TemplateUse] = field(default_factory=dict)
+    _single: tuple[Messages | None, bool] = (None, False)
 
     @property
     def templates(self) -> list[TemplateUse]:
@@ -139,7 +173,12 @@ class SourceReport:
     @property
     def lost(self) -> int:
         """Data Records that sequence numbers say are missing."""
-        return sum(ledger.lost for ledger in self.domains.values())
+        return sum(ledger.lost for ledger in self.ledgers if ledger.unit == "records")
+
+    @property
+    def lost_messages(self) -> int:
+        """Messages that sequence numbers say are missing, where these count Messages (NetFlow v9)."""
+        return sum(ledger.lost for ledger in self.ledgers if ledger.unit == "messages")
 
     @property
     def checksums_bad(self) -> int:
@@ -163,11 +202,11 @@ class SourceReport:
         if len(self.gap_list) < FAULTS_KEPT:
             self.gap_list.append(gap)
 
-    def add_template(self, domain: int, template: Template) -> None:
+    def add_template(self, learned: TemplateLearned) -> None:
         """List a definition, or what type information has made of one that is listed (RFC 5610)."""
-        use = self._use(domain, template)
+        use = self._use(learned.key, learned.version, learned.domain, learned.template)
         if use is not None:
-            use.template = template
+            use.template = learned.template
 
     def add_sets(self, sets: DataSets) -> None:
         """Count the records of a run of Data Sets."""
@@ -176,53 +215,82 @@ class SourceReport:
             self.options_records += count
         else:
             self.records += count
+        messages = sets.messages
         # three times as fast as an index of int32[s], and this is most of what a window costs here
-        times = sets.messages.export_time.take(sets.message.astype(np.intp), mode="clip")
-        domain = self._single_domain(sets.messages)
-        if domain is not None:
-            self._count(domain, sets.template, count, int(times.min()), int(times.max()))
+        times = messages.export_time.take(sets.message.astype(np.intp), mode="clip")
+        if self._is_of_one(messages):
+            whose = messages.key(0), int(messages.version[0]), int(messages.domain[0])
+            self._count(*whose, sets.template, count, int(times.min()), int(times.max()))
             return
-        domains = sets.messages.domain[sets.message]
-        for domain in dict.fromkeys(domains.tolist()):
-            mine = domains == domain
-            stamps = times[mine]
-            records = int(sets.count[mine].sum())
-            self._count(domain, sets.template, records, int(stamps.min()), int(stamps.max()))
+        peer = np.zeros(len(messages), np.int64) if messages.peer is None else messages.peer.astype(np.int64)
+        # a version has 4 bits
+        marks = (peer << 36 | messages.domain.astype(np.int64) << 4 | messages.version)[sets.message]
+        order = np.argsort(marks, kind="stable")
+        cuts = np.concatenate([[0], np.flatnonzero(np.diff(marks[order])) + 1])
+        firsts = sets.message[order[cuts]].tolist()
+        records = np.add.reduceat(sets.count[order], cuts).tolist()
+        earliest = np.minimum.reduceat(times[order], cuts).tolist()
+        latest = np.maximum.reduceat(times[order], cuts).tolist()
+        for m, *facts in zip(firsts, records, earliest, latest, strict=True):
+            whose = messages.key(m), int(messages.version[m]), int(messages.domain[m])
+            self._count(*whose, sets.template, *facts)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
         return {
             "name": self.name,
             "compression": self.compression,
+            "content": str(self.content),
             **_findings(self),
             "elements_learned": self.elements_learned,
             "details": {name: _as_json(name, value) for name, value in self.details.items()},
-            "domains": [_ledger(ledger) for ledger in self.domains.values()],
+            "capture": None if self.capture is None else self.capture.to_dict(),
+            "options": None
+            if self.options is None
+            else {name: table.to_dicts() for name, table in self.options.tables().items()},
+            "domains": [_ledger(ledger) for ledger in self.ledgers],
             "templates": [use.to_dict() for use in self.templates],
             "fault_list": [_fault(fault) for fault in self.fault_list],
             "gap_list": [
-                {"domain": g.domain, "offset": g.offset, "expected": g.expected, "got": g.got, "lost": g.lost}
+                {
+                    "exporter": None if g.key is None else str(g.key),
+                    "domain": g.domain,
+                    "offset": g.offset,
+                    "expected": g.expected,
+                    "got": g.got,
+                    "lost": g.lost,
+                    "unit": g.unit,
+                }
                 for g in self.gap_list
             ],
         }
 
-    def _single_domain(self, messages: Messages) -> int | None:
-        """The Observation Domain of all these Messages, if it is one; worked out once per window."""
+    def _is_of_one(self, messages: Messages) -> bool:
+        """Whether all these Messages are of one exporter, version and domain; worked out once per window."""
         if self._single[0] is not messages:
-            ids = messages.domain
-            self._single = messages, int(ids[0]) if (ids == ids[0]).all() else None
+            columns = (messages.domain, messages.version, messages.peer)
+            self._single = messages, all(c is None or bool((c == c[0]).all()) for c in columns)
         return self._single[1]
 
-    def _use(self, domain: int, template: Template) -> TemplateUse | None:
+    def _use(self, key: SessionKey | None, version: int, domain: int, template: Template) -> TemplateUse | None:
         """The entry of a definition; None if there is no room for another."""
-        key = domain, template.id, template
-        use = self._uses.get(key)
+        mark = key, version, domain, template.id, template
+        use = self._uses.get(mark)
         if use is None and len(self._uses) < TEMPLATES_KEPT:
-            use = self._uses[key] = TemplateUse(domain, template)
+            use = self._uses[mark] = TemplateUse(domain, template, key, version)
         return use
 
-    def _count(self, domain: int, template: Template, records: int, first: int, last: int) -> None:
-        use = self._use(domain, template)
+    def _count(
+        self,
+        key: SessionKey | None,
+        version: int,
+        domain: int,
+        template: Template,
+        records: int,
+        first: int,
+        last: int,
+    ) -> None:
+        use = self._use(key, version, domain, template)
         for span in (self, use):
             if span is not None:
                 span.first_export = first if span.first_export is None else min(first, span.first_export)
@@ -245,10 +313,14 @@ class Skipped:
 
 @dataclass(slots=True)
 class Report:
-    """What reading found, live while it goes on: `sources` in the order they were read, and sums; see Findings."""
+    """What reading found, live while it goes on: `sources` in the order they were read, and sums; see Findings.
+
+    warnings: sentences about things beside the sources, such as a state file that is damaged.
+    """
 
     sources: list[SourceReport] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         """One line for people."""
@@ -259,6 +331,8 @@ class Report:
             parts.append(f"{len(self.sources)} sources")
         if self.lost:
             parts.append(f"{self.lost:,} records lost before")
+        if self.lost_messages:
+            parts.append(f"{self.lost_messages:,} messages lost before")
         parts += [f"{kind}: {count:,}" for kind, count in self.faults.items()]
         if self.skipped:
             parts.append(f"{len(self.skipped)} files skipped")
@@ -288,6 +362,11 @@ class Report:
     def lost(self) -> int:
         """Data Records that sequence numbers say are missing."""
         return sum(source.lost for source in self.sources)
+
+    @property
+    def lost_messages(self) -> int:
+        """Messages that sequence numbers say are missing, where these count Messages (NetFlow v9)."""
+        return sum(source.lost_messages for source in self.sources)
 
     @property
     def gaps(self) -> int:
@@ -329,6 +408,7 @@ class Report:
         return {
             **_findings(self),
             "sources": [source.to_dict() for source in self.sources],
+            "warnings": self.warnings,
             "skipped": [{"name": s.name, "reason": s.reason, "is_foreign": s.is_foreign} for s in self.skipped],
         }
 
@@ -343,6 +423,7 @@ def _findings(found: Findings) -> dict[str, Any]:
         "first_export": found.first_export,
         "last_export": found.last_export,
         "lost": found.lost,
+        "lost_messages": found.lost_messages,
         "gaps": found.gaps,
         "checksums_ok": found.checksums_ok,
         "checksums_bad": found.checksums_bad,
@@ -353,6 +434,7 @@ def _findings(found: Findings) -> dict[str, Any]:
 def _fault(fault: Fault) -> dict[str, Any]:
     return {
         "kind": str(fault.kind),
+        "exporter": None if fault.key is None else str(fault.key),
         "offset": fault.offset,
         "domain": fault.domain,
         "count": fault.count,
@@ -362,10 +444,13 @@ def _fault(fault: Fault) -> dict[str, Any]:
 
 def _ledger(ledger: DomainLedger) -> dict[str, Any]:
     return {
+        "exporter": None if ledger.key is None else str(ledger.key),
+        "version": ledger.version,
         "id": ledger.domain,
         "messages": ledger.messages,
         "records": ledger.records,
         "lost": ledger.lost,
+        "unit": ledger.unit,
         "late": ledger.late,
         "duplicates": ledger.duplicates,
         "resets": ledger.resets,

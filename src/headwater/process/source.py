@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from headwater.batch.decode import Decoder
+from headwater.batch.options_tables import OPTIONS_FACTS
 from headwater.errors import DecodeError, Fault, FaultKind, LimitExceeded
 from headwater.process.time_window import TimeWindow
 from headwater.session.events import DataSets, SequenceGap, TemplateLearned
@@ -12,35 +14,38 @@ from headwater.session.state import FATAL
 
 if TYPE_CHECKING:
     from headwater.batch.batch import Batch
-    from headwater.batch.decode import Decoder
+    from headwater.batch.options_tables import OptionsTables
+    from headwater.process.feed import Feed
+    from headwater.process.manner import Manner
     from headwater.process.report import SourceReport
-    from headwater.session.collecting import Session
     from headwater.session.events import Event
     from headwater.transport import Windows
 
 
 class SourceReading:
-    """Reads `windows` to their end, or to where they cannot be made sense of any more.
+    """Reads a feed to its end, or to where it cannot be made sense of any more.
 
-    max_octets: decompressed octets after which LimitExceeded is raised.
-    tell: called after each window with the octets done, before decompression.
+    max_octets: decompressed octets after which LimitExceeded is raised. tables: what its option records say, kept if
+    given. tell: called now and then with the octets done, before decompression.
     """
 
     def __init__(
         self,
         windows: Windows,
-        session: Session,
+        feed: Feed,
         report: SourceReport,
         *,
-        max_octets: int | None,
-        tell: Callable[[int], object],
+        manner: Manner,
+        tables: OptionsTables | None = None,
+        tell: Callable[[int], object] = lambda _: None,
     ) -> None:
-        self._windows, self._session, self._report = windows, session, report
-        self._max_octets, self._tell = max_octets, tell
+        self._windows, self._feed, self._report = windows, feed, report
+        self._manner, self._tables, self._tell = manner, tables, tell
         self._time_window = TimeWindow()
+        self._options_decoder = Decoder(None, OPTIONS_FACTS)
         self._lost_at: int | None = None
         self._error: DecodeError | None = None
-        report.details = session.details
+        report.details = feed.details
 
     def runs(self) -> Iterator[list[DataSets]]:
         """Data Sets, window by window.
@@ -48,22 +53,20 @@ class SourceReading:
         Raises LimitExceeded; in strict sessions DecodeError at the first fault that costs octets; SourceError if the
         source stops to be readable.
         """
-        consumed, is_last, is_over = 0, False, False
-        while not is_last and self._lost_at is None:
-            window, is_last = self._windows.next(consumed)
-            if self._max_octets is not None and self._session.offset + len(window) > self._max_octets:
-                window, is_last, is_over = window[: self._max_octets - self._session.offset], False, True
-            events, consumed = self._session.read(window, final=is_last)
+        feed, report = self._feed, self._report
+        for events in feed.events():
             yield self._take(events)
             if self._error is not None:
                 raise self._error
-            if is_over:
-                raise LimitExceeded(f"{self._report.name}: max_octets", self._max_octets or 0)
+            if feed.is_over:
+                raise LimitExceeded(f"{report.name}: max_octets", self._manner.max_octets or 0)
             self._tell(self._windows.done)
-        self._take(self._session.close())
+            if self._lost_at is not None:
+                break
+        self._take(feed.close())
         for fault in [*self._windows.faults, *self._time_window.faults()]:
-            self._report.add_fault(fault)
-            if self._session.strict and fault.kind in FATAL:
+            report.add_fault(fault)
+            if self._manner.strict and fault.kind in FATAL:
                 self._fail(DecodeError(str(fault), offset=fault.offset, kind=fault.kind))
         if self._error is not None:
             raise self._error
@@ -86,28 +89,33 @@ class SourceReading:
                         runs.append(event)
                     case Fault():
                         report.add_fault(event)
-                        if event.kind is FaultKind.FRAMING_LOST:
+                        if event.kind is FaultKind.FRAMING_LOST and event.key is None:
                             self._lost_at = event.offset
                     case SequenceGap():
                         report.add_gap(event)
                     case TemplateLearned():
-                        report.add_template(event.domain, event.template)
+                        report.add_template(event)
         except DecodeError as bad:
             if bad.kind is not None:
                 report.add_fault(Fault(bad.kind, bad.offset, detail=str(bad)))
             self._fail(bad)
+        if self._tables is not None:
+            for sets in runs:
+                if sets.template.scope_count:
+                    self._tables.learn(self._options_decoder.decode(sets))
         self._time_window.look(runs, report.details)
         self._update()
         return runs
 
     def _update(self) -> None:
-        report, session = self._report, self._session
-        counters = session.counters
-        report.octets = session.offset if self._lost_at is None else self._lost_at
+        report, feed = self._report, self._feed
+        counters = feed.counters
+        report.octets = feed.octets if self._lost_at is None else self._lost_at
         report.messages = counters["messages"]
         report.checksums_ok = counters["checksums_ok"]
         report.elements_learned = counters["elements_learned"]
-        report.domains = session.ledger
+        report.ledgers = feed.ledgers
+        report.capture = feed.capture
 
     def _fail(self, bad: DecodeError) -> None:
         """Remember the first error; what came before it is delivered first."""

@@ -33,8 +33,9 @@ class Union:
     """The schema that holds all batches that were shown to it: each column that any of them has, in order of arrival.
 
     names: the columns in the order in which they are wanted, where that is known.
-    The type of a list column grows with what is in the lists. Where types do not go together (a field in an illegal
-    length is octets, a basicList has numbers here and text there), the later one has a column `name (type)`.
+    The type of a list column grows with what is in the lists, an integer to its widest. Where types do not go together
+    (a field in an illegal length is octets, a basicList has numbers here and text there), the later one has a column
+    `name (type)`.
     """
 
     def __init__(self, names: Sequence[str] | None = None) -> None:
@@ -76,6 +77,9 @@ def merged(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
         return a
     if pa.types.is_null(a):
         return b
+    for is_kind in (pa.types.is_unsigned_integer, pa.types.is_signed_integer):
+        if is_kind(a) and is_kind(b):  # NetFlow v9 sends some integers in more octets than IPFIX grants them
+            return a if a.bit_width >= b.bit_width else b
     if pa.types.is_list(a) and pa.types.is_list(b):
         inner = merged(a.value_type, b.value_type)
         return None if inner is None else pa.list_(inner)
@@ -111,6 +115,8 @@ def _fitted(array: pa.Array, type: pa.DataType) -> pa.Array:
         return array
     if pa.types.is_null(array.type):
         return pa.nulls(len(array), type)
+    if pa.types.is_integer(type):
+        return array.cast(type)
     is_null = array.is_null() if array.null_count else None
     if pa.types.is_list(type):
         return pa.ListArray.from_arrays(array.offsets, _fitted(array.values, type.value_type), type, mask=is_null)

@@ -1,7 +1,7 @@
 """Octets in and out: files, streams and their compression."""
 
-from headwater.transport.content import ForeignContent
+from headwater.transport.content import Content, ForeignContent
 from headwater.transport.file import Source, find_sources, open_source
 from headwater.transport.windows import WINDOW, Windows
 
-__all__ = ["WINDOW", "ForeignContent", "Source", "Windows", "find_sources", "open_source"]
+__all__ = ["WINDOW", "Content", "ForeignContent", "Source", "Windows", "find_sources", "open_source"]

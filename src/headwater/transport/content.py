@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from headwater.errors import SourceError
+from headwater.transport.capture.framing import is_capture
+
+
+class Content(StrEnum):
+    """What is read. capture: pcap or pcapng. netflow: datagrams of NetFlow one after the other."""
+
+    IPFIX = "ipfix"
+    CAPTURE = "capture"
+    NETFLOW = "netflow"
+
 
 IPFIX_MAGIC = b"\x00\x0a"
 """The first octets of an IPFIX file: the version of its first Message (RFC 5655 §10)."""
@@ -11,11 +23,6 @@ HEAD = 512
 """Octets that `describe_foreign` wants to see, where there are as many."""
 
 _MAGICS = (
-    (b"\xd4\xc3\xb2\xa1", "a packet capture (pcap); packet captures are not readable yet"),
-    (b"\xa1\xb2\xc3\xd4", "a packet capture (pcap); packet captures are not readable yet"),
-    (b"\x4d\x3c\xb2\xa1", "a packet capture (pcap); packet captures are not readable yet"),
-    (b"\xa1\xb2\x3c\x4d", "a packet capture (pcap); packet captures are not readable yet"),
-    (b"\x0a\x0d\x0d\x0a", "a packet capture (pcapng); packet captures are not readable yet"),
     (b"\x0c\xa5", "an nfcapd file of nfdump"),
     (b"\xa5\x0c", "an nfcapd file of nfdump"),
     (b"\xde\xad\xbe\xef", "a SiLK file"),
@@ -37,7 +44,7 @@ _MAGICS = (
     (b"\xff\x06\x00\x00sNaPpY", "snappy data; unpack it first"),
     (b"\x7fELF", "a program"),
     (b"\x89PNG", "a picture"),
-    (b"\x00\x00\x00\x05\x00\x00\x00", "raw sFlow, which is not readable yet"),
+    (b"\x00\x00\x00\x05\x00\x00\x00", "raw sFlow, which is not decoded"),
 )
 _EXPORT_VERSIONS = {1: 24, 5: 30, 7: 28, 8: 51, 9: 1000}
 """NetFlow version: most records of a packet; a larger count means that the content is something else."""
@@ -48,12 +55,17 @@ _IN_JSON_ARRAYS = tuple(bytes([octet]) for octet in b'{["]-0123456789')
 
 
 class ForeignContent(SourceError):
-    """A source that can be read but holds something else than IPFIX, or nothing; a search in a directory skips it."""
+    """A source that can be read but holds something else than flow export; a search in a directory skips it."""
 
 
-def is_ipfix(head: bytes) -> bool:
-    """Whether content can be IPFIX; one octet is enough to hope, none is not."""
-    return bool(head) and IPFIX_MAGIC.startswith(head[:2])
+def content_of(head: bytes) -> Content | None:
+    """What content is, by its first octets; None if it is nothing that is read. One octet is enough to hope."""
+    if head and IPFIX_MAGIC.startswith(head[:2]):
+        return Content.IPFIX
+    if is_capture(head):
+        return Content.CAPTURE
+    version, count = int.from_bytes(head[:2], "big"), int.from_bytes(head[2:4], "big")
+    return Content.NETFLOW if 0 < count <= _EXPORT_VERSIONS.get(version, 0) else None
 
 
 def describe_foreign(head: bytes) -> str:
@@ -64,9 +76,6 @@ def describe_foreign(head: bytes) -> str:
     for magic, what in _MAGICS:
         if head.startswith(magic):
             return what
-    version, count = int.from_bytes(head[:2], "big"), int.from_bytes(head[2:4], "big")
-    if 0 < count <= _EXPORT_VERSIONS.get(version, 0):
-        return f"raw NetFlow v{version}, which is not readable yet"
     if head[257:262] == b"ustar":
         return "a tar archive; unpack it first"
     return _describe_text(head)

@@ -1,4 +1,4 @@
-"""Files, streams and memory as sources of IPFIX: found, told apart by content, opened (RFC 5655 §10)."""
+"""Files, streams and memory as sources of flow export: found, told apart by content, opened (RFC 5655 §10)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from headwater.errors import SourceError
 from headwater.transport.compression import Decompressed, codec_of
-from headwater.transport.content import HEAD, ForeignContent, describe_foreign, is_ipfix
+from headwater.transport.content import HEAD, Content, ForeignContent, content_of, describe_foreign
 from headwater.transport.raw import RawStream, unreadable
 from headwater.transport.windows import WINDOW, MappedWindows, StreamWindows, Windows
 
@@ -28,7 +28,7 @@ class Source:
 
     name: what users know it by. path: of a file, or None with what was given in `given`.
     size: octets where they are known without opening it.
-    is_optional: found by a search, so it is no error if it is something else than IPFIX.
+    is_optional: found by a search, so it is no error if it is something else.
     """
 
     name: str
@@ -36,6 +36,11 @@ class Source:
     given: Any = None
     size: int | None = None
     is_optional: bool = False
+
+    @property
+    def can_be_read_twice(self) -> bool:
+        """Whether it is still there when it has been read."""
+        return isinstance(self.given, memoryview) or (self.path is not None and self.size is not None)
 
 
 def find_sources(given: Any) -> Iterator[Source]:  # what hw.read takes
@@ -70,8 +75,8 @@ def open_source(source: Source, *, window: int = WINDOW, trust: bool = False) ->
             raw = RawStream(io.BytesIO(source.given), source.name, owned=True)
             raw.size = source.size
             return _open_stream(raw, window, trust)
-        _check(head, source.name, trust)
-        return MappedWindows(source.given, window=window)
+        content = _check(head, source.name, trust)
+        return _with(MappedWindows(source.given, window=window), content)
     if source.path is None:
         return _open_stream(RawStream(source.given, source.name, owned=False), window, trust)
     try:
@@ -92,41 +97,48 @@ def _open_file(file: IO[bytes], name: str, window: int, trust: bool) -> Windows:
     head = raw.peek(HEAD)
     if codec_of(head, name) is not None:
         return _open_stream(raw, window, trust)
-    _check(head, name, trust)
+    content = _check(head, name, trust)
     try:
         mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError):  # file systems without maps
-        return StreamWindows(raw, raw, window=window)
+        return _with(StreamWindows(raw, raw, window=window), content)
     file.close()
-    return MappedWindows(memoryview(mapping), window=window, mapping=mapping)
+    return _with(MappedWindows(memoryview(mapping), window=window, mapping=mapping), content)
 
 
 def _open_stream(raw: RawStream, window: int, trust: bool) -> Windows:
     codec = codec_of(raw.peek(HEAD), raw.name)
     if codec is None:
-        _check(raw.peek(HEAD), raw.name, trust)
-        return StreamWindows(raw, raw, window=window)
+        content = _check(raw.peek(HEAD), raw.name, trust)
+        return _with(StreamWindows(raw, raw, window=window), content)
     windows = StreamWindows(Decompressed(codec, raw), raw, window=window, compression=codec.name)
     head = windows.head()
     if head or not windows.faults:  # else it is damaged before its first octet, and that is told as a fault
-        _check(head, raw.name, trust, codec.name)
+        windows.content = _check(head, raw.name, trust, codec.name)
     return windows
 
 
-def _check(head: bytes, name: str, trust: bool, compression: str = "") -> None:
-    """Raise ForeignContent unless `head` begins IPFIX."""
-    if is_ipfix(head):
-        return
+def _with(windows: MappedWindows | StreamWindows, content: Content) -> Windows:
+    windows.content = content
+    return windows
+
+
+def _check(head: bytes, name: str, trust: bool, compression: str = "") -> Content:
+    """What begins with `head`. Raises ForeignContent unless that is read."""
+    content = content_of(head)
+    if content is not None:
+        return content
     within = f" inside {compression}" if compression else ""
     if not head:
         raise ForeignContent(f"{name} is empty{within}", source=name)
     what = describe_foreign(head)
     if what:
         what = what.replace(";", f"{within};", 1) if ";" in what else what + within
-        raise ForeignContent(f"{name} is not IPFIX: it looks like {what}", source=name)
+        raise ForeignContent(f"{name} holds no flow export: it looks like {what}", source=name)
     if not trust:
         first = head[:_OCTETS_SHOWN].hex(" ")
-        raise ForeignContent(f"{name} is not IPFIX: it begins with the octets {first}{within}", source=name)
+        raise ForeignContent(f"{name} holds no flow export: it begins with the octets {first}{within}", source=name)
+    return Content.IPFIX
 
 
 def _find_path(path: str) -> Iterator[Source]:

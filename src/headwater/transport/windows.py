@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from headwater.transport.content import HEAD
+from headwater.transport.content import HEAD, Content
 
 if TYPE_CHECKING:
     from headwater.errors import Fault
@@ -23,11 +23,13 @@ class Windows(Protocol):
     """What a reading loop sees of a source.
 
     size: octets of the source where known, before decompression. done: how many of them were taken so far.
-    compression: name of its format or "". faults: of the compressed stream, complete after the last window.
+    compression: name of its format or "". content: what it is, decompressed.
+    faults: of the compressed stream, complete after the last window.
     """
 
     size: int | None
     compression: str
+    content: Content
     faults: list[Fault]
 
     @property
@@ -49,6 +51,7 @@ class MappedWindows:
     def __init__(self, octets: memoryview, *, window: int = WINDOW, mapping: mmap.mmap | None = None) -> None:
         self.size: int | None = len(octets)
         self.compression = ""
+        self.content = Content.IPFIX
         self.faults: list[Fault] = []
         self._octets, self._mapping = octets, mapping
         self._window = self._length = window
@@ -94,6 +97,7 @@ class StreamWindows:
         self, stream: RawStream | Decompressed, raw: RawStream, *, window: int = WINDOW, compression: str = ""
     ) -> None:
         self.size, self.compression = raw.size, compression
+        self.content = Content.IPFIX
         self.faults: list[Fault] = getattr(stream, "faults", [])
         self._stream, self._raw = stream, raw
         self._window = self._length = window

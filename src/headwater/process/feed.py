@@ -1,0 +1,200 @@
+"""Octets of one source through sessions: of a file through one, of a capture through those of its exporters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from headwater.errors import Fault
+from headwater.process.report import CaptureCounts
+from headwater.session.datagrams import Datagrams
+from headwater.session.key import Transport
+from headwater.transport import Content
+from headwater.transport.capture import Capture
+from headwater.transport.datagram_file import DatagramFile
+
+if TYPE_CHECKING:
+    from headwater.process.manner import Manner
+    from headwater.session.collecting import Session
+    from headwater.session.events import Event
+    from headwater.session.key import SessionKey
+    from headwater.session.saved import SavedTemplate
+    from headwater.session.sequence import DomainLedger
+    from headwater.transport import Windows
+    from headwater.transport.capture import StreamPart
+
+_MOST_STREAMS = 1 << 12
+_COUNTED = (
+    "packets", "datagrams", "reassembled", "tcp_segments", "ignored", "other", "truncated", "damaged", "fragments",
+    "fragments_dropped", "stream_octets_lost",
+)  # fmt: skip
+
+
+class Feed(Protocol):
+    """What comes out of a source. octets: how many of it were consumed, decompressed."""
+
+    @property
+    def octets(self) -> int: ...
+    @property
+    def is_over(self) -> bool:
+        """Whether there was more than `max_octets`."""
+
+    def events(self) -> Iterator[Iterable[Event]]:
+        """What the sessions tell, some octets at a time; the caller can stop between."""
+
+    def close(self) -> Iterator[Event]:
+        """What is told at the end."""
+
+    @property
+    def counters(self) -> Counter[str]: ...
+    @property
+    def ledgers(self) -> list[DomainLedger]: ...
+    @property
+    def details(self) -> Mapping[str, Any]: ...
+    @property
+    def sessions(self) -> list[Session]: ...
+    @property
+    def capture(self) -> CaptureCounts | None:
+        """What was counted of the packets of a capture."""
+
+
+class FileFeed:
+    """A file or stream of IPFIX: one transport session (RFC 5655 §7.1)."""
+
+    def __init__(self, windows: Windows, manner: Manner) -> None:
+        self.session = manner.session(Transport.FILE)
+        self.is_over = False
+        self._windows, self._most = windows, manner.max_octets
+
+    @property
+    def octets(self) -> int:
+        return self.session.offset
+
+    @property
+    def counters(self) -> Counter[str]:
+        return self.session.counters
+
+    @property
+    def ledgers(self) -> list[DomainLedger]:
+        return self.session.ledgers
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        return self.session.details
+
+    @property
+    def sessions(self) -> list[Session]:
+        return [self.session]
+
+    @property
+    def capture(self) -> CaptureCounts | None:
+        return None
+
+    def events(self) -> Iterator[Iterable[Event]]:
+        consumed, is_last = 0, False
+        while not is_last:
+            window, is_last = self._windows.next(consumed)
+            if self._most is not None and self.session.offset + len(window) > self._most:
+                window, is_last, self.is_over = window[: self._most - self.session.offset], False, True
+            events, consumed = self.session.read(window, final=is_last)
+            yield events
+            if self.is_over:
+                return
+
+    def close(self) -> Iterator[Event]:
+        return self.session.close()
+
+
+class CaptureFeed:
+    """The export traffic of a capture: all datagrams through one Session, each TCP stream through its own."""
+
+    def __init__(self, capture: Capture | DatagramFile, manner: Manner) -> None:
+        self._capture = capture
+        self.datagrams = manner.session(Transport.UDP)
+        self.is_over = False
+        self._manner = manner
+        self._streams: dict[SessionKey, Session] = {}
+        self._ended: Counter[str] = Counter()
+        self._ended_ledgers: list[DomainLedger] = []
+
+    @property
+    def octets(self) -> int:
+        return self._capture.offset
+
+    @property
+    def counters(self) -> Counter[str]:
+        return sum((session.counters for session in self.sessions), self._ended)
+
+    @property
+    def ledgers(self) -> list[DomainLedger]:
+        return [*self._ended_ledgers, *(ledger for session in self.sessions for ledger in session.ledgers)]
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        return self.datagrams.details
+
+    @property
+    def sessions(self) -> list[Session]:
+        return [self.datagrams, *self._streams.values()]
+
+    @property
+    def capture(self) -> CaptureCounts | None:
+        if isinstance(self._capture, DatagramFile):
+            return None
+        packets = {name: getattr(self._capture, name) for name in _COUNTED}
+        return CaptureCounts(packets, self._capture.ignored_ports, self._capture.links)
+
+    def events(self) -> Iterator[Iterable[Event]]:
+        most = self._manner.max_octets
+        for part in self._capture:
+            if isinstance(part, Datagrams):
+                now = int(part.received[-1]) / 1e9 if len(part) else 0.0
+                yield self.datagrams.receive_datagrams(part, now=now)
+            elif isinstance(part, Fault):
+                yield [part]
+            else:
+                yield self._take_stream(part)
+            if most is not None and self._capture.offset > most:
+                self.is_over = True
+                return
+
+    def close(self) -> Iterator[Event]:
+        for key in list(self._streams):
+            yield from self._end(key)
+        yield from self.datagrams.close()
+
+    def _take_stream(self, part: StreamPart) -> Iterator[Event]:
+        session = self._streams.get(part.key)
+        known: list[SavedTemplate] = []
+        if session is not None and part.lost:  # the framing is lost with these octets, but not the Templates
+            known = session.snapshot()
+            yield from self._end(part.key)
+            session = None
+        if session is None:
+            if len(self._streams) >= _MOST_STREAMS:
+                yield from self._end(next(iter(self._streams)))
+            manner = replace(self._manner, resync=True) if part.lost else self._manner
+            session = self._streams[part.key] = manner.session(Transport.TCP, part.key)
+            session.restore(known)
+        yield from session.receive(part.octets, now=part.received / 1e9)
+        if part.is_end:
+            yield from self._end(part.key)
+
+    def _end(self, key: SessionKey) -> Iterator[Event]:
+        session = self._streams.pop(key)
+        yield from session.close()
+        self._ended.update(session.counters)
+        self._ended_ledgers += session.ledgers
+
+
+def feed_of(windows: Windows, manner: Manner) -> Feed:
+    """The feed for what the source holds."""
+    match windows.content:
+        case Content.CAPTURE:
+            return CaptureFeed(Capture(windows, ports=manner.ports), manner)
+        case Content.NETFLOW:
+            return CaptureFeed(DatagramFile(windows), manner)
+        case _:
+            return FileFeed(windows, manner)
