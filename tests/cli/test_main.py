@@ -53,7 +53,7 @@ def test_version(run: Run) -> None:
         (["cat"], "missing argument 'SOURCE...'"),
         (["cat", "--frob", "x"], "no such option"),
         (["cat", "/nowhere/x.ipfix"], "/nowhere/x.ipfix does not exist"),
-        (["cat", __file__], "is not IPFIX"),
+        (["cat", __file__], "holds no flow export"),
         (["info", "/dev/null"], "/dev/null is empty"),
         (["cat", "-s", "sourceIPv4Adress", "x"], "did you mean 'sourceIPv4Address'"),
         (["cat", "--registry", "/nowhere/x.csv", "x"], "/nowhere/x.csv"),

@@ -14,7 +14,7 @@ from headwater.errors import HeadwaterError
 
 VERBS = {
     "cat": "Show records as a table, JSON or CSV.",
-    "info": "Tell what is in files: templates, counts, times, loss, faults.",
+    "info": "Tell what is in files: exporters, templates, options, loss, faults.",
     "convert": "Write records to Parquet, Arrow, CSV or NDJSON.",
     "explain": "Take one message apart, octet by octet.",
     "elements": "Search the registry of Information Elements.",
@@ -125,7 +125,7 @@ def _fail(message: str) -> int:
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Examples:\n\n\b\n"
     "  headwater cat flows.ipfix            records as a table\n"
-    "  headwater info flows.ipfix           what is in the file\n"
+    "  headwater info netflow.pcap          what is in the file or capture\n"
     "  headwater convert flows.ipfix flows.parquet\n"
     "\n\b\n"
     "Exit codes: 0 all is well, 1 records are missing or damaged, 2 no result.\n"
@@ -137,6 +137,6 @@ def _fail(message: str) -> int:
 @click.version_option(__version__, message="headwater %(version)s")
 @click.pass_context
 def main(ctx: click.Context) -> None:
-    """IPFIX records from files and streams to tables, Parquet, Arrow, CSV and JSON."""
+    """IPFIX and NetFlow records from files and packet captures to tables, Parquet, Arrow, CSV and JSON."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
 from headwater.cli.options import choosing_options, examples, reading_options, sources_argument
 
 if TYPE_CHECKING:
+    from headwater.cli.options import ChoosingOptions
     from headwater.cli.query import Query
 
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
         "headwater cat -w 'flowStartMilliseconds >= 2026-01-31T12:00:00' flows.ipfix",
         "headwater cat --json flows.ipfix | jq .",
         "headwater cat --long -n 1 flows.ipfix",
+        "headwater cat --resolve-time --join-options netflow.pcap",
+        "headwater cat -s flowStart,flowDuration,samplingRate,octetDeltaCount -w 'flowDuration > 30s' netflow.pcap",
+        "headwater cat --port 2055,9995 --add exporterIPv4Address trace.pcapng.gz",
     )
 )
 @sources_argument
@@ -39,32 +43,29 @@ def cat(
     is_long: bool,
     as_json: bool,
     as_csv: bool,
-    select: tuple[str, ...],
-    where: tuple[str, ...],
-    with_options: bool,
-    salvage: bool,
-    resync: bool,
-    strict: bool,
-    registry: str | None,
+    **asked: Unpack[ChoosingOptions],
 ) -> None:
     """Show the records of SOURCE: files, directories, patterns, or - for stdin.
 
-    Compressed files are read as they are. On a terminal the table has the columns that fit; protocols, flags and
+    SOURCE holds IPFIX, NetFlow (v1, v5, v7, v8, v9), or a packet capture with these in it (pcap, pcapng), compressed or
+    not; what it is is seen by content. On a terminal the table has the columns that fit; protocols, flags and
     reasons are shown by name. In a pipe it has all columns. JSON and CSV have the exact values.
 
     EXPR of --where compares: NAME == VALUE, with == != < <= > >=, ~ for "contains", and "in" for prefixes and lists;
     "and", "or", "not" and brackets combine. Names are those of the elements ('headwater elements' finds them).
     A field that a record lacks, or that is null, fulfils no comparison, != included, but "== null"; "not" turns the
     outcome around, so "not NAME == VALUE" holds there.
+
+    Columns that are worked out can be selected, compared and added by name too, with or without their flag: flowStart,
+    flowEnd, flowDuration, timeSource; samplingRate, scaledOctetDeltaCount, …; ingressInterfaceName, applicationName, ….
+    They never replace what was sent. In the table those without any value are left out.
     """
     from headwater.cli.outcome import finish
     from headwater.cli.query import Query
 
     if as_json + as_csv + is_long > 1:
         raise click.UsageError("--json, --csv and --long exclude each other", ctx)
-    query = Query(
-        list(sources), select, where, registry, with_options, strict=strict, salvage=salvage, resync=resync, most=most
-    )
+    query = Query.of(sources, asked, most=most)
     if as_json or as_csv:
         from headwater.cli.converting import Conversion
         from headwater.cli.screen import SafeOutput
@@ -77,20 +78,17 @@ def cat(
 
 
 def _show(query: Query, *, is_long: bool) -> None:
+    from headwater.cli.outcome import why_nothing
     from headwater.cli.record_table import RecordList, RecordTable
     from headwater.cli.screen import Painter, terminal_width
 
     paint = Painter()
-    table = RecordList(paint=paint) if is_long else RecordTable(width=terminal_width(), paint=paint)
+    table = RecordList(paint=paint) if is_long else RecordTable(width=terminal_width(), paint=paint, kept=query.named)
     count = 0
     for window in query.windows():
         for picked in window:
-            table.show(picked, query.columns_of(picked.batch), is_selection=query.columns is not None)
+            names, added = query.columns_of(picked.batch), query.added_to(picked.batch)
+            table.show(picked, names, is_selection=query.columns is not None, added=added)
             count += picked.count
-    report = query.report
-    if report is None or (query.most is not None and count == query.most):
-        return
-    if not count:
-        why = "no record fulfils the condition" if query.where and report.records else "there are no data records"
-        hint = f"; {report.options_records} options records are there, --options shows them"
-        click.echo(f"headwater: {why}{hint if report.options_records and not query.with_options else ''}", err=True)
+    if query.report is not None and not count and query.most != 0:
+        click.echo(f"headwater: {why_nothing(query)}", err=True)

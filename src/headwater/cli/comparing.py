@@ -4,6 +4,7 @@ What a value may be, by the type of the element:
 numbers        digits, 0x…, 0b…, or the name of a value (protocolIdentifier == tcp, tcpControlBits == S)
 ipv4Address    an address or a prefix (192.0.2.0/24); ipv6Address the same
 macAddress     02:00:5e:10:00:ff
+flowDuration   30s, 1.5s, 200ms, 5min, 1h
 times          2023-11-14T22:13:20, with or without a fraction; or the date alone
 string         the text itself; octetArray: hexadecimal digits
 all            null; with ~ and !~ a part of what `headwater cat` shows, in any case
@@ -25,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headwater.batch.cells import Style, cells
+from headwater.batch.derived import DERIVED
 from headwater.batch.facts import FACTS
 from headwater.batch.strings import Strings
 from headwater.errors import DecodeError, HeadwaterError
@@ -53,6 +55,8 @@ _ORDER: dict[str, Callable[[Any, Any], Any]] = {
 _EQUALITY = ("==", "!=", "in", "not in")
 _NEGATED = ("!=", "not in")
 _SHORT_TIME = re.compile(r"\d{4}-\d\d-\d\d(?P<hour>[T ]\d\d:\d\d(?P<second>:\d\d.*)?)?")
+_DURATION = re.compile(r"(?P<number>-?\d{1,20}(\.\d{1,20})?)(?P<unit>ns|us|ms|s|min|h)")
+_UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}
 _SHOWN = Style(addresses="text", times="text")
 
 
@@ -70,11 +74,14 @@ class Comparison:
     _tests: dict[tuple[DataType, InformationElement | None], Test] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.column_name in FACTS:
-            fact = FACTS[self.column_name].column(self.column_name, self.registry)
+        name = self.column_name
+        if name in FACTS:
+            fact = FACTS[name].column(name, self.registry)
             self._test(fact.type, fact.element)
+        elif name in DERIVED:
+            self._test(DERIVED[name].type, None)
         else:
-            element = self.registry.named(self.column_name.partition("#")[0])
+            element = self.registry.named(name.partition("#")[0])
             self._test(element.type, element)
 
     @property
@@ -82,7 +89,8 @@ class Comparison:
         """The name by which columns are selected: aliases and numbers are replaced by the element's name."""
         base, mark, number = self.name.partition("#")
         element = self.registry.find(base)
-        return f"{element.name}{mark}{number}" if element is not None and base not in FACTS else self.name
+        is_ours = base in FACTS or base in DERIVED
+        return f"{element.name}{mark}{number}" if element is not None and not is_ours else self.name
 
     def mask(self, batch: Batch) -> Mask:
         """bool[n]: which records fulfil it."""
@@ -143,6 +151,8 @@ class Comparison:
             return _text_test(from_text(type, text, lenient=True))
         if type is DataType.MAC_ADDRESS:
             return _octets_test(from_text(type, text, lenient=True))
+        if self.column_name == "flowDuration":
+            return _number_test(self.operator, type, _nanoseconds(text))
         if type is DataType.BOOLEAN:
             wanted = from_text(type, text, lenient=True)
             return lambda values: values == wanted
@@ -193,6 +203,14 @@ def _number(type: DataType, element: InformationElement | None, text: str) -> Fr
     nearest = [n for n in known if sorted(n) == sorted(text.lower())] or get_close_matches(text.lower(), known, 1)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
     raise DecodeError(f"{text!r} is neither a number nor the name of a value of {name}{hint}")
+
+
+def _nanoseconds(text: str) -> Fraction:
+    """A duration: a number with its unit."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise DecodeError(f"{text!r} is no duration; write it as 30s, 1.5s, 200ms, 5min or 1h")
+    return Fraction(found["number"]) * _UNITS[found["unit"]]
 
 
 def _number_test(operator: str, type: DataType, limit: Fraction | float) -> Test:

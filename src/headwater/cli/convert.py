@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from headwater.cli.converting import Format
+    from headwater.cli.options import ChoosingOptions
 
 _SUFFIXES: dict[str, Format] = {
     ".ndjson": "ndjson",
@@ -34,6 +35,8 @@ _SUFFIXES: dict[str, Format] = {
         "headwater convert flows.ipfix flows.parquet",
         "headwater convert captures/ flows.parquet -s flowStartMilliseconds,sourceIPv4Address,octetDeltaCount",
         "headwater convert -w 'protocolIdentifier == udp' flows.ipfix.zst udp.csv",
+        "headwater convert --resolve-time --scale-sampling netflow.pcap flows.parquet",
+        "headwater convert --state routers.state --port 2055 trace.pcapng flows.csv",
         "zcat flows.ipfix.gz | headwater convert - - --to ndjson | jq .octetDeltaCount",
     )
 )
@@ -59,22 +62,18 @@ def convert(
     force: bool,
     most: int | None,
     quiet: bool,
-    select: tuple[str, ...],
-    where: tuple[str, ...],
-    with_options: bool,
-    salvage: bool,
-    resync: bool,
-    strict: bool,
-    registry: str | None,
+    **asked: Unpack[ChoosingOptions],
 ) -> None:
     """Write the records of SOURCE to DEST: Parquet, Arrow, CSV or NDJSON, by the suffix of DEST.
+
+    SOURCE holds IPFIX, NetFlow, or a packet capture with these in it (pcap, pcapng), compressed or not.
 
     DEST appears when it is complete, or not at all. - is stdout and needs --to.
 
     Without --select the columns are those of all templates together, null where a record has none; for this the
     sources are read twice (stdin is kept in a temporary file meanwhile). NDJSON has one object per record with just
     the record's own fields, in the order they were sent. Addresses are numbers and octets in Parquet and Arrow, text
-    in CSV and NDJSON.
+    in CSV and NDJSON. Where Templates disagree about the width of an integer, its column is as wide as the widest.
     """
     from headwater.cli.converting import Conversion
     from headwater.cli.outcome import finish
@@ -89,9 +88,7 @@ def convert(
     format = format or _format_of(destination)
     # a signal to end must not leave half a file behind
     before = signal.signal(signal.SIGTERM, _stop)
-    query = Query(
-        list(sources), select, where, registry, with_options, strict=strict, salvage=salvage, resync=resync, most=most
-    )
+    query = Query.of(sources, asked, most=most)
     progress = Progress(is_on=not quiet and sys.stderr.isatty())
     conversion = Conversion(query, format, progress.begin)
     try:

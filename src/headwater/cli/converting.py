@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from headwater.batch import Batch
-    from headwater.process.reading import Progress
+    from headwater.process.manner import Progress
     from headwater.sinks.output import Writable
 
 Format = Literal["ndjson", "csv", "parquet", "arrow"]

@@ -50,7 +50,7 @@ def elements(
     found = known.search(text) if text else list(known)
     nameless = [e for e in found if unknown_key(e.name) is not None]
     if nameless and len(nameless) == len(found):
-        number = _number(nameless[0])
+        number = nameless[0].number
         raise click.ClickException(
             f"element {number} is not in the registry; search for a part of a name, as in 'headwater elements octet'"
         )
@@ -92,15 +92,11 @@ def _data_type(label: str | None) -> str | None:
     return names[label.lower()]
 
 
-def _number(element: InformationElement) -> str:
-    return f"{element.pen}/{element.id}" if element.pen else str(element.id)
-
-
 def _row(known: Registry, e: InformationElement) -> tuple[str, ...]:
     units = e.units_name if e.units else ""
     semantics = e.semantics_name if e.semantics else ""
     status = "" if e.status == "current" else f" ({e.status})"
-    return (_number(e), safe(e.name) + status, e.type.label, units, semantics, ", ".join(known.aliases(e)))
+    return (e.number, safe(e.name) + status, e.type.label, units, semantics, ", ".join(known.aliases(e)))
 
 
 def _details(known: Registry, e: InformationElement, paint: Painter) -> Iterator[str]:
@@ -111,14 +107,14 @@ def _details(known: Registry, e: InformationElement, paint: Painter) -> Iterator
     size = count_octets(e.type.width) if e.type.width else "variable length"
     reduced = ", may be sent shorter" if e.type.reducible or e.type.label == "float64" else ""
     rows = [
-        ("number", _number(e) if e.pen else f"{e.id} (IANA)"),
+        ("number", e.number if e.pen else f"{e.id} (IANA)"),
         ("type", f"{e.type.label}, {size}{reduced}"),
         ("units", e.units_name if e.units else ""),
         ("semantics", e.semantics_name if e.semantics else ""),
         ("range", f"{e.range[0]} to {e.range[1]}" if e.range else ""),
         ("status", e.status),
         ("also called", ", ".join(known.aliases(e))),
-        ("reverse", f"{e.reverse().name} ({_number(e.reverse())})" if e.is_reversible else ""),
+        ("reverse", f"{e.reverse().name} ({e.reverse().number})" if e.is_reversible else ""),
     ]
     yield from aligned([row for row in rows if row[1]], indent="  ", paint=paint)
     values = names(e)

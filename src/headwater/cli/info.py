@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import click
 
@@ -14,23 +14,33 @@ from headwater.cli.table import aligned
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from headwater.cli.options import ReadingOptions
+    from headwater.cli.sampling_use import SamplingTally
     from headwater.process import Report, SourceReport
-    from headwater.process.report import TemplateUse
+    from headwater.process.report import CaptureCounts, TemplateUse
 
 _LISTED = 10
 """Faults and gaps that are listed one by one; --json has a hundred of each."""
+_TEMPLATES = 100
+"""Definitions that are listed; --json has all."""
+_HAS_TEMPLATES = 9
+"""The first version of the protocol with Templates."""
 
 
 @click.command(
     epilog=examples(
         "headwater info flows.ipfix",
+        "headwater info netflow.pcap",
+        "headwater info --port 2055,9995 trace.pcapng.gz",
         "headwater info --short captures/",
-        "headwater info --json flows.ipfix | jq '.sources[0].domains'",
+        "headwater info --options netflow.pcap",
+        "headwater info --json netflow.pcap | jq '.sources[0].domains'",
     )
 )
 @sources_argument
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object; it has everything.")
 @click.option("--short", is_flag=True, help="Leave out the fields of templates.")
+@click.option("--options", "all_options", is_flag=True, help="Show all rows of options tables, not only the first ten.")
 @reading_options
 @click.pass_context
 def info(
@@ -38,40 +48,59 @@ def info(
     sources: tuple[str, ...],
     as_json: bool,
     short: bool,
-    salvage: bool,
-    resync: bool,
-    strict: bool,
-    registry: str | None,
+    all_options: bool,
+    **asked: Unpack[ReadingOptions],
 ) -> None:
     """Tell what is in SOURCE: files, directories, patterns, or - for stdin.
 
-    Messages, records, Observation Domains with what sequence numbers say about loss, templates with their fields and
-    record counts, the time span, checksums, session details (RFC 5655), faults with their offsets. The exit code is 1
-    if records are missing or damaged.
+    SOURCE holds IPFIX, NetFlow, or a packet capture with these in it (pcap, pcapng), compressed or not.
+
+    Messages, records, exporters and Observation Domains with what sequence numbers say about loss, templates with
+    their fields and record counts, what option records said (interfaces, samplers, …), sampling rates in force, the
+    time span, checksums, session details (RFC 5655), faults with their offsets. The exit code is 1 if records are
+    missing or damaged.
     """
+    from headwater.cli.options import manner_of, state_of
     from headwater.cli.query import Query
+    from headwater.cli.sampling_use import SAMPLING, SamplingTally
 
     query = Query(
-        list(sources), registry_path=registry, with_options=True, strict=strict, salvage=salvage, resync=resync
+        list(sources),
+        add=SAMPLING,
+        with_options=True,
+        manner=manner_of(asked),
+        keeps_options=True,
+        state=state_of(asked, sources),
     )
-    for _ in query.windows():
-        pass  # decoded to the end, so that faults of values are found too
+    tallies: dict[int, SamplingTally] = {}
+    for window in query.windows():  # decoded to the end, so that faults of values are found too
+        assert query.report is not None
+        tally = tallies.setdefault(len(query.report.sources) - 1, SamplingTally())
+        for picked in window:
+            tally.add(picked, query.added_to(picked.batch))
     report = query.report
     assert report is not None
     if as_json:
-        echo_json(report.to_dict())
+        found = report.to_dict()
+        for number, source in enumerate(found["sources"]):
+            source["sampling"] = tallies[number].to_dicts() if number in tallies else []
+        echo_json(found)
     else:
-        for line in _lines(report, Painter(), short=short):
+        for warning in report.warnings:
+            click.echo(f"headwater: {safe(warning)}", err=True)
+        for line in _lines(report, tallies, Painter(), short=short, all_options=all_options):
             click.echo(line)
     if not report.is_complete:
         ctx.exit(PARTIAL)
 
 
-def _lines(report: Report, paint: Painter, *, short: bool) -> Iterator[str]:
+def _lines(
+    report: Report, tallies: dict[int, SamplingTally], paint: Painter, *, short: bool, all_options: bool
+) -> Iterator[str]:
     for number, source in enumerate(report.sources):
         if number:
             yield ""
-        yield from _source(source, paint, short=short)
+        yield from _source(source, tallies.get(number), paint, short=short, all_options=all_options)
     if len(report.sources) > 1:
         yield ""
         yield paint("title", f"{len(report.sources)} sources")
@@ -85,21 +114,79 @@ def _lines(report: Report, paint: Painter, *, short: bool) -> Iterator[str]:
             yield f"  … and {len(report.skipped) - _LISTED} more"
 
 
-def _source(source: SourceReport, paint: Painter, *, short: bool) -> Iterator[str]:
+def _source(
+    source: SourceReport, tally: SamplingTally | None, paint: Painter, *, short: bool, all_options: bool
+) -> Iterator[str]:
+    from headwater.cli.info_exporters import exporters, sampling
+    from headwater.cli.info_options import options, text_of
+
     yield paint("title", safe(source.name))
-    rows = list(_totals(source))
-    if source.compression:
-        rows.insert(0, ("compression", source.compression))
+    rows = [*_content(source), *_totals(source)]
     if source.elements_learned:
         rows.append(("elements", f"{source.elements_learned} that the file defines itself (RFC 5610)"))
     yield from aligned(rows, indent="  ", paint=paint)
     if source.details:
         yield f"\n  {paint('name', 'session details')}"
-        rows = [(safe(name), safe(_detail(name, value))) for name, value in source.details.items()]
+        rows = [(safe(name), safe(text_of(name, value))) for name, value in source.details.items()]
         yield from aligned(rows, indent="    ", paint=paint)
-    yield from _domains(source, paint)
+    yield from exporters(source, paint)
+    if tally is not None:
+        yield from sampling(tally, paint)
     yield from _templates(source, paint, short=short)
+    yield from options(source.options, paint, width=terminal_width(), is_all=all_options)
     yield from _faults(source, paint)
+
+
+def _content(source: SourceReport) -> Iterator[tuple[str, str]]:
+    """Rows about what kind of source it is, and what of it is no flow export."""
+    from headwater.cli.outcome import counted
+    from headwater.errors import FaultKind
+    from headwater.transport.content import Content
+
+    if source.compression:
+        yield "compression", source.compression
+    if source.content is Content.NETFLOW:
+        yield "content", "NetFlow datagrams one after the other"
+    if source.capture is not None:
+        yield from _capture(source.capture)
+    sflow = source.faults[FaultKind.SFLOW]
+    if sflow:
+        yield "sFlow", f"{counted(sflow, 'datagram')}, not decoded"
+
+
+_PACKETS = {
+    "fragments": "IP fragments",
+    "reassembled": "datagrams put together of them",
+    "fragments_dropped": "fragments that never became a datagram",
+    "tcp_segments": "TCP segments",
+    "stream_octets_lost": "octets of TCP streams missing",
+    "other": "not IP",
+    "truncated": "cut short by the snap length",
+    "damaged": "damaged",
+}
+"""What is told of the packets of a capture beside those that are datagrams of flow export or ignored."""
+_PORTS = 5
+
+
+def _capture(counts: CaptureCounts) -> Iterator[tuple[str, str]]:
+    from headwater.cli.outcome import counted
+
+    packets = counts.packets
+    yield (
+        "content",
+        f"capture of {counted(packets.get('packets', 0), 'packet')}, "
+        f"{counted(packets.get('datagrams', 0), 'datagram')} of flow export",
+    )
+    found = [f"{packets[name]:,} {words}" for name, words in _PACKETS.items() if packets.get(name)]
+    found += [f"{count:,} of unknown link type {link}" for link, count in counts.links.items()]
+    if found:
+        yield "packets", ", ".join(found)
+    if packets.get("ignored"):
+        busiest = sorted(counts.ignored_ports.items(), key=lambda pair: -pair[1])
+        ports = ", ".join(f"{port} ({count:,})" for port, count in busiest[:_PORTS])
+        others = f" and {len(busiest) - _PORTS:,} other ports" if len(busiest) > _PORTS else ""
+        words = f"; of UDP to port {ports}{others}" if ports else ""
+        yield "ignored", f"{counted(packets['ignored'], 'packet')} of other traffic{words}"
 
 
 def _totals(found: Any) -> Iterator[tuple[str, str]]:
@@ -111,72 +198,98 @@ def _totals(found: Any) -> Iterator[tuple[str, str]]:
         yield "options records", f"{found.options_records:,}"
     if found.first_export is not None:
         yield "exported", f"{_time(found.first_export)} to {_time(found.last_export)}"
-    if found.lost or found.gaps:
+    if found.lost or found.lost_messages or found.gaps:
         gaps = f"{found.gaps:,} {'gap' if found.gaps == 1 else 'gaps'} in the sequence numbers"
-        yield "lost", f"{found.lost:,} records before they came here, {gaps}"
+        lost = [f"{found.lost:,} records"] if found.lost or not found.lost_messages else []
+        lost += [f"{found.lost_messages:,} messages"] if found.lost_messages else []
+        yield "lost", f"{' and '.join(lost)} before they came here, {gaps}"
     if found.checksums_ok or found.checksums_bad:
         yield "checksums", f"{found.checksums_ok:,} right, {found.checksums_bad:,} wrong"
     yield "complete", "yes" if found.is_complete else "no: records are missing or damaged"
 
 
-def _domains(source: SourceReport, paint: Painter) -> Iterator[str]:
-    if not source.domains:
-        return
-    ledgers = list(source.domains.values())
-    # other counts are zero as a rule
-    others = ("late", "duplicates", "resets", "undecodable_sets", "malformed")
-    names = ["messages", "records", "lost", *(n for n in others if any(getattr(one, n) for one in ledgers))]
-    rows = [(str(one.domain), *(f"{getattr(one, name):,}" for name in names)) for one in ledgers]
-    yield ""
-    headings = ("domain", *(name.replace("_", " ") for name in names))
-    yield from aligned(rows, headings, right=range(len(headings)), indent="  ", paint=paint)
-
-
 def _templates(source: SourceReport, paint: Painter, *, short: bool) -> Iterator[str]:
-    uses = source.templates
-    if not uses:
+    """Definitions with their records; one that several exporters or domains have is listed once."""
+    from headwater.cli.info_exporters import more
+
+    groups: dict[Any, list[TemplateUse]] = {}
+    for use in source.templates:
+        groups.setdefault((use.version, use.template.id, use.template), []).append(use)
+    if not groups:
         return
+    has_several = len({use.key for use in source.templates}) > 1
+    listed = list(groups.values())[:_TEMPLATES]
     yield ""
     if short:
-        rows = [
-            (str(use.domain), str(use.template.id), f"{use.records:,}", str(len(use.template.fields)), _names(use))
-            for use in uses
-        ]
-        headings = ("domain", "template", "records", "fields", "")
-        width = terminal_width()
-        yield from aligned(rows, headings, right=range(4), indent="  ", width=width, paint=paint)
-        return
-    for use in uses:
-        kind = "Options Template" if use.template.scope_count else "Template"
-        count = f"{use.records:,} {'record' if use.records == 1 else 'records'}"
-        yield f"  {paint('name', f'{kind} {use.template.id}')} of domain {use.domain}, {count}"
-        for line in str(use.template).splitlines():
+        rows = [_short_row(uses, has_several=has_several) for uses in listed]
+        headings = ("exporter", "domain", "template", "records", "fields", "")
+        start = 0 if has_several else 1
+        rows = [row[start:] for row in rows]
+        right = range(1 - start, 5 - start)
+        yield from aligned(rows, headings[start:], right=right, indent="  ", width=terminal_width(), paint=paint)
+    else:
+        for uses in listed:
+            yield from _template(uses, paint, has_several=has_several)
+    if len(groups) > len(listed):
+        yield more(len(groups) - len(listed))
+
+
+def _template(uses: list[TemplateUse], paint: Painter, *, has_several: bool) -> Iterator[str]:
+    from headwater.cli.layout import protocol
+    from headwater.cli.outcome import counted
+
+    template, version = uses[0].template, uses[0].version
+    kind = "Options Template" if template.scope_count else "Template"
+    name = f"{kind} {template.id}" if version >= _HAS_TEMPLATES else protocol(version)
+    domains = sorted({use.domain for use in uses})
+    where = f"domain {domains[0]}" if len(domains) == 1 else f"{len(domains):,} domains"
+    who = f" from {_who(uses)}" if has_several else ""
+    yield f"  {paint('name', name)} of {where}{who}, {counted(sum(use.records for use in uses), 'record')}"
+    if version >= _HAS_TEMPLATES:  # the formats before have fields that everybody knows
+        for line in str(template).splitlines():
             yield f"    {paint('specifier', safe(line))}"
 
 
-def _names(use: TemplateUse) -> str:
-    return safe(", ".join(use.template.column_names))
+def _short_row(uses: list[TemplateUse], *, has_several: bool) -> tuple[str, ...]:
+    template, version = uses[0].template, uses[0].version
+    domains = {use.domain for use in uses}
+    return (
+        _who(uses) if has_several else "",
+        str(uses[0].domain) if len(domains) == 1 else f"{len(domains):,} domains",
+        str(template.id) if version >= _HAS_TEMPLATES else f"v{version}",
+        f"{sum(use.records for use in uses):,}",
+        str(len(template.fields)),
+        safe(", ".join(name for name in template.column_names if not name.startswith("netflowPadding"))),
+    )
+
+
+def _who(uses: list[TemplateUse]) -> str:
+    keys = {use.key for use in uses}
+    return str(uses[0].key) if len(keys) == 1 else f"{len(keys):,} exporters"
 
 
 def _faults(source: SourceReport, paint: Painter) -> Iterator[str]:
-    if source.faults:
+    from headwater.errors import FaultKind
+
+    counts = {kind: n for kind, n in source.faults.items() if kind is not FaultKind.SFLOW}
+    if counts:
         yield f"\n  {paint('name' if source.is_complete else 'fault', 'faults')}"
-        yield from aligned(
-            [(kind, f"{n:,}") for kind, n in source.faults.items()], right={1}, indent="    ", paint=paint
-        )
-        listed = source.fault_list[:_LISTED]
-        yield f"\n  {paint('name', 'the first faults' if len(listed) < len(source.fault_list) else 'where they are')}"
+        yield from aligned([(kind, f"{n:,}") for kind, n in counts.items()], right={1}, indent="    ", paint=paint)
+        found = [fault for fault in source.fault_list if fault.kind is not FaultKind.SFLOW]
+        listed = found[:_LISTED]
+        yield f"\n  {paint('name', 'the first faults' if len(listed) < len(found) else 'where they are')}"
         for fault in listed:
             yield f"    {safe(str(fault))}"
-        if listed:
+        if listed and source.content == "ipfix":
             hint = f"headwater explain {source.name} --offset {listed[0].offset}"
             yield paint("faint", f"  '{safe(hint)}' shows the octets")
     if source.gap_list:
         listed_gaps = source.gap_list[:_LISTED]
         yield f"\n  {paint('name', 'gaps' if len(listed_gaps) == source.gaps else 'the first gaps')}"
         for gap in listed_gaps:
-            lost = "an unknown number of records" if gap.lost is None else f"{gap.lost:,} records"
-            yield f"    at octet {gap.offset} in domain {gap.domain}: {lost}, {gap.expected} to {gap.got}"
+            lost = f"an unknown number of {gap.unit}" if gap.lost is None else f"{gap.lost:,} {gap.unit}"
+            who = "" if gap.key is None else f" of {gap.key}"
+            yield f"    at octet {gap.offset} in domain {gap.domain}{who}: {lost}, {gap.expected} to {gap.got}"
 
 
 def _time(export_s: int) -> str:
@@ -184,20 +297,3 @@ def _time(export_s: int) -> str:
     from headwater.model.types import DataType
 
     return to_text(DataType.SECONDS, export_s)
-
-
-def _detail(name: str, value: Any) -> str:
-    """A session detail as RFC 7373 writes it."""
-    from headwater.model.enumerations import describe
-    from headwater.model.registry import IANA
-    from headwater.model.text import to_text
-
-    if value is None:
-        return "no value"
-    element = IANA.find(name)
-    if element is None:
-        return value.hex() if isinstance(value, bytes) else str(value)
-    named = describe(element, value)
-    if isinstance(value, bytes) and not element.type.accepts(len(value)):
-        return value.hex()
-    return to_text(element.type, value) + (f" ({named})" if named else "")

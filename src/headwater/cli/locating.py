@@ -10,9 +10,11 @@ import numpy as np
 from headwater.errors import Fault, FaultKind, SourceError
 from headwater.session import SequenceGap, Session
 from headwater.session.framing import frame_stream
+from headwater.transport.content import Content
 from headwater.transport.file import find_sources, open_source
 from headwater.transport.windows import MappedWindows
-from headwater.wire.dialect import IPFIX, MAX_MESSAGE
+from headwater.wire.dialect import MAX_MESSAGE
+from headwater.wire.dissect import DOMAIN_AT, SEQUENCE_AT
 from headwater.wire.parts import count_octets, counted
 
 if TYPE_CHECKING:
@@ -60,7 +62,14 @@ def open_octets(source: str | None, octets: bytes | None) -> NamedWindows:
     found = list(find_sources(source))
     if len(found) > 1:
         raise SourceError(f"{source} has {len(found)} files; explain takes one", source=str(source))
-    return NamedWindows(found[0].name, open_source(found[0], trust=True))
+    name = found[0].name
+    windows = open_source(found[0], trust=True)
+    if windows.content is not Content.IPFIX:
+        windows.close()
+        what = "a packet capture" if windows.content is Content.CAPTURE else "NetFlow datagrams"
+        advice = "give a file of IPFIX, or the octets of one message with --hex"
+        raise SourceError(f"explain cannot take {what} apart yet, which {name} is; {advice}", source=name)
+    return NamedWindows(name, windows)
 
 
 def locate(windows: NamedWindows, registry: Registry, *, number: int | None = None, offset: int = 0) -> Found:
@@ -144,14 +153,14 @@ def _found(
     start = piece.start if piece.ordinal else max(piece.start, offset - base - MAX_MESSAGE + 1)
     message = octets[start : min(piece.end, start + MAX_MESSAGE)].tobytes()
     at = base + start
-    domain = int.from_bytes(message[IPFIX.domain : IPFIX.domain + 4], "big")
+    domain = int.from_bytes(message[DOMAIN_AT : DOMAIN_AT + 4], "big")
     templates, known = dict(session.templates(domain)), session.registry
     faults: list[Fault] = []
     if piece.ordinal:
         moved = at - session.offset
         for event in session.receive(message):
             if isinstance(event, Fault):
-                shift = IPFIX.sequence if event.kind in _AT_SEQUENCE else 0
+                shift = SEQUENCE_AT if event.kind in _AT_SEQUENCE else 0
                 faults.append(replace(event, offset=event.offset + moved + shift))
             elif isinstance(event, SequenceGap):
                 faults.append(_gap(event, at))
@@ -162,4 +171,4 @@ def _found(
 def _gap(event: SequenceGap, at: int) -> Fault:
     lost = "" if event.lost is None else f", {event.lost} records lost"
     detail = f"{event.got} where {event.expected} was expected{lost}"
-    return Fault(FaultKind.SEQUENCE_GAP, at + IPFIX.sequence, event.domain, detail)
+    return Fault(FaultKind.SEQUENCE_GAP, at + SEQUENCE_AT, event.domain, detail)

@@ -8,8 +8,10 @@ import click
 
 from headwater.cli import PARTIAL
 from headwater.cli.screen import safe
+from headwater.errors import FaultKind
 
 if TYPE_CHECKING:
+    from headwater.cli.query import Query
     from headwater.process import Report, SourceReport
 
 _SOURCES_TOLD = 3
@@ -17,7 +19,14 @@ _SOURCES_TOLD = 3
 
 def finish(ctx: click.Context, report: Report | None) -> None:
     """Say on stderr what is missing from the results, if anything is, and exit with the code that says so."""
-    if report is None or report.is_complete:
+    if report is None:
+        return
+    for warning in report.warnings:
+        click.echo(f"headwater: {safe(warning)}", err=True)
+    sflow = report.faults[FaultKind.SFLOW]
+    if sflow:
+        click.echo(f"headwater: {counted(sflow, 'sFlow datagram')} left out: sFlow is not decoded", err=True)
+    if report.is_complete:
         return
     broken = [source for source in report.sources if not source.is_complete]
     for source in broken[:_SOURCES_TOLD]:
@@ -28,6 +37,34 @@ def finish(ctx: click.Context, report: Report | None) -> None:
         if not skipped.is_foreign:
             click.echo(f"headwater: {safe(skipped.reason)}; left out", err=True)
     ctx.exit(PARTIAL)
+
+
+def why_nothing(query: Query) -> str:
+    """The sentence for a reading that gave no record."""
+    report = query.report
+    assert report is not None
+    if query.where and report.records:
+        text = "no record fulfils the condition"
+    else:
+        captures = [source.capture for source in report.sources if source.capture is not None]
+        packets = sum(capture.packets.get("packets", 0) for capture in captures)
+        is_none = packets and not any(capture.packets.get("datagrams") for capture in captures) and not report.messages
+        ports = query.manner.ports
+        if is_none and ports:
+            text = f"none of {counted(packets, 'packet')} is sent to port {' or '.join(map(str, sorted(ports)))}"
+        elif is_none:
+            text = f"no flow export is among {counted(packets, 'packet')}; --port takes what is sent to a port"
+        else:
+            text = "there are no data records"
+    if report.options_records and not query.with_options:
+        are = "is" if report.options_records == 1 else "are"
+        text += f"; {counted(report.options_records, 'options record')} {are} there, --options shows them"
+    return text
+
+
+def counted(count: int, what: str) -> str:
+    """`1 record`, `2,000 records`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def summary(source: SourceReport) -> str:

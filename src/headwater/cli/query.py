@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 import numpy as np
 import numpy.typing as npt
 
 from headwater.batch import Batch, Decoder
+from headwater.batch.derived import DERIVED
 from headwater.batch.facts import FACTS
-from headwater.cli.options import with_registry
+from headwater.cli.options import manner_of, state_of
 from headwater.cli.where import parse_where
 from headwater.process.learned import registry_for
-from headwater.process.reading import Progress, Sources
-from headwater.session import Session
+from headwater.process.manner import Manner
+from headwater.process.reading import Sources
+from headwater.process.wanted import Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from headwater.batch import Schema
+    from headwater.cli.options import ChoosingOptions
     from headwater.cli.where import Condition
     from headwater.model.registry import Registry
     from headwater.process import Report
+    from headwater.process.manner import Progress
     from headwater.session import DataSets
 
 Mask = npt.NDArray[np.bool_]
@@ -56,34 +60,74 @@ class Picked:
 class Query:
     """What a verb is to read. report: of the last reading. schema: of the columns that were selected.
 
-    select: names of columns, None = all. where: conditions that all must hold. most: records, None = all.
+    select: names of columns, None = all. where: conditions that all must hold. add: names of facts of the Messages and
+    of columns that are worked out, to come after the others. most: records, None = all. The rest is as in `hw.read`.
     """
 
-    source: Any
+    source: list[str]
     select: Sequence[str] = ()
     where: Sequence[str] = ()
-    registry_path: str | None = None
+    add: Sequence[str] = ()
     with_options: bool = False
-    strict: bool = False
-    salvage: bool = False
-    resync: bool = False
+    manner: Manner = field(default_factory=Manner)
+    resolve_time: bool = False
+    scale_sampling: bool = False
+    join_options: bool = False
+    keeps_options: bool = False
+    state: str | None = None
     most: int | None = None
     report: Report | None = None
+    schema: Schema | None = field(init=False)
     _registry: Registry = field(init=False)
     _condition: Condition | None = field(init=False)
-    schema: Schema | None = field(init=False)
+    _added: tuple[str, ...] = field(init=False)
+    _facts: tuple[str, ...] = field(init=False)
+
+    @classmethod
+    def of(cls, sources: Sequence[str], asked: ChoosingOptions, *, most: int | None) -> Self:
+        """The query of a verb with `choosing_options` and `reading_options`."""
+        return cls(
+            list(sources),
+            asked["select"],
+            asked["where"],
+            asked["add"],
+            asked["with_options"],
+            manner_of(asked),
+            asked["resolve_time"],
+            asked["scale_sampling"],
+            asked["join_options"],
+            state=state_of(asked, sources),
+            most=most,
+        )
 
     def __post_init__(self) -> None:
-        given = with_registry(self.registry_path)
-        self._registry = registry_for(self.source, given, self._look_up, trust=self.resync)
+        added = self.named
+        for name in added:
+            if name not in FACTS and name not in DERIVED:
+                known = ", ".join((*FACTS, *DERIVED))
+                raise click.BadParameter(f"{name!r} is none of {known}", param_hint="--add")
+        flags = Wanted.of(None, (), [name for name in added if name in DERIVED], **self._flags())
+        self._added, self._facts = flags.derived, tuple(name for name in added if name not in DERIVED)
+        self._registry = registry_for(self.source, self._look_up, self.manner)
 
     def _look_up(self, registry: Registry) -> None:
         """Find what the names of the selection and of the condition mean."""
         self._condition = parse_where(self.where, registry)
-        names = [name.strip() for text in self.select for name in text.split(",") if name.strip()]
-        if self.select and not names:
-            raise click.BadParameter("no column is named", param_hint="--select")
-        self.schema = Decoder(names, registry=registry).schema if names else None
+        names = _names(self.select, "--select")
+        # what is added to a selection is a part of it
+        self.schema = Decoder([*names, *self._added, *self._facts], registry=registry).schema if names else None
+
+    def _flags(self) -> dict[str, bool]:
+        return {
+            "resolve_time": self.resolve_time,
+            "scale_sampling": self.scale_sampling,
+            "join_options": self.join_options,
+        }
+
+    @property
+    def named(self) -> list[str]:
+        """Columns to add that were asked for by name."""
+        return _names(self.add, "--add")
 
     @property
     def columns(self) -> tuple[str, ...] | None:
@@ -94,21 +138,30 @@ class Query:
         """Names of the columns of a batch that are to be shown: not those that only the condition needs."""
         if self.schema is not None:
             return self.schema.names
-        return tuple(column.name for column in batch.schema if column.length is not None)
+        return (*(column.name for column in batch.schema if column.length is not None), *self.added_to(batch))
+
+    def added_to(self, batch: Batch) -> tuple[str, ...]:
+        """Those of them that were added to the fields of the Template; they can have other names than asked for."""
+        if self.schema is not None:
+            return ()
+        wanted = self._wanted()
+        others = [column.name for column in batch.schema if column.length is None]
+        facts = others[len(wanted.derived) :]
+        return (*others[: len(self._added)], *facts[: len(self._facts)])
 
     def windows(self, source: Any = None, *, progress: Progress | None = None) -> Iterator[list[Picked]]:
         """The wanted records, a window at a time; the runs of one window interleave (see `in_order`).
 
         source: instead of the query's own.
         """
+        wanted = self._wanted()
         sources = Sources(
             source=self.source if source is None else source,
-            decoder=self._decoder(),
-            session=self._session,
-            trust=self.resync,
+            decoder=wanted.decoder(self._registry),
+            manner=replace(self.manner, registry=self._registry, progress=progress),
+            wanted=wanted,
             with_options=self.with_options,
-            max_octets=None,
-            progress=progress,
+            state=self.state,
         )
         self.report = sources.report
         left = self.most
@@ -132,14 +185,24 @@ class Query:
         mask = self._condition.mask(batch)
         return Picked(batch, sets, None if mask.all() else mask)
 
-    def _decoder(self) -> Decoder:
+    def _wanted(self) -> Wanted:
+        """What is to be decoded: what is shown, in this order, and behind it what the condition needs."""
         tested = [c.column_name for c in self._condition.comparisons()] if self._condition is not None else []
-        if self.schema is None:
-            return Decoder(provenance=[name for name in tested if name in FACTS], registry=self._registry)
-        return Decoder([*self.schema.names, *tested], registry=self._registry)
+        if self.schema is not None:
+            wanted = Wanted((*self.schema.names, *tested))
+        else:
+            facts = dict.fromkeys((*self._facts, *(n for n in tested if n in FACTS)))
+            derived = dict.fromkeys((*self._added, *(n for n in tested if n in DERIVED and n not in FACTS)))
+            wanted = Wanted(None, tuple(facts), tuple(derived))
+        return replace(wanted, keeps_options=self.keeps_options)
 
-    def _session(self) -> Session:
-        return Session(self._registry, "file", strict=self.strict, salvage=self.salvage, resync=self.resync)
+
+def _names(texts: Sequence[str], option: str) -> list[str]:
+    """The names of an option that takes several of them with commas between."""
+    names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
+    if texts and not names:
+        raise click.BadParameter("no column is named", param_hint=option)
+    return names
 
 
 def in_order(window: Sequence[Picked]) -> Iterator[tuple[int, int]]:

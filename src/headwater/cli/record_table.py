@@ -6,64 +6,91 @@ import re
 from typing import TYPE_CHECKING
 
 import click
+import numpy as np
 
+from headwater.batch import Column
+from headwater.cli.layout import EXPORTER, arranged, exporters, has_values, protocol, ranks
 from headwater.cli.screen import Painter, display_width, safe, shortened
 from headwater.cli.shown import NOTHING, shown
 from headwater.cli.table import GAP
+from headwater.model.types import DataType
 from headwater.sinks.cells import chunks, columns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Sequence
 
-    from headwater.batch import Batch, Column
     from headwater.cli.query import Picked
 
 _FIRST_ROWS, _ROWS = 200, 2000
+_LIKES = 1 << 12
+_HAS_TEMPLATES = 9
 _WIDEST = 40
 """Columns a cell takes at most where the width is limited."""
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])(?!Pv[46])|(?<=[_#])")
-
-_MATTERS = (
-    re.compile(r"flowStart|^observationTime|^source(IPv[46]|Mac)Address|^destination(IPv[46]|Mac)Address"),
-    re.compile(r"TransportPort$|^protocolIdentifier$"),
-    re.compile(r"^(octet|packet)(Delta|Total)Count$|^natEvent$|^firewallEvent$|^icmpTypeCode"),
-    re.compile(r"^tcpControlBits$|^flowEndReason$|^flowEnd|^flowDuration"),
-    re.compile(r"Interface$|^vlanId$|^applicationName|^interfaceName$"),
-)
-"""Names of columns that are kept when there is no room for all, the most important first."""
 
 _NO_ADDRESS = "0.0.0.0"  # noqa: S104  # an address in a table, nothing binds to it
 _SAYS_NOTHING = frozenset({NOTHING, "", "0", _NO_ADDRESS, "::", "00:00:00:00:00:00", "......"})
 
 
 class RecordTable:
-    """Prints records. width: columns of the terminal, None = no limit."""
+    """Prints records. width: columns of the terminal, None = no limit. kept: columns to show before all others."""
 
-    def __init__(self, *, width: int | None, paint: Painter) -> None:
-        self._width, self._paint = width, paint
+    def __init__(self, *, width: int | None, paint: Painter, kept: Collection[str] = ()) -> None:
+        self._width, self._paint, self._kept = width, paint, kept
         self._layout: tuple[object, ...] | None = None
         self._columns: list[int] = []
         self._widths: list[int] = []
         self._is_first = True
+        self._filled: dict[tuple[object, ...], set[str]] = {}
 
-    def show(self, picked: Picked, names: Sequence[str], *, is_selection: bool) -> None:
-        """Print the picked records of a batch, under a new heading if they differ in layout from those before."""
+    def show(self, picked: Picked, names: Sequence[str], *, is_selection: bool, added: Sequence[str] = ()) -> None:
+        """Print the picked records of a batch, under a new heading if they differ in layout from those before.
+
+        added: the last of the names, which are no fields; they move, and are left out while they have no values.
+        """
         batch = picked.batch
+        origin = () if is_selection else self._origin(picked)
+        if not is_selection:
+            names = arranged(names, added)
+            empty = set(added) - self._filled_of((batch.template, *origin), picked, added)
+            names = [name for name in names if name not in empty]
         columns = columns_of(batch, names)
-        layout = names if is_selection else (batch.template, batch.template.id, batch.domain, names)
-        size = _FIRST_ROWS if layout != self._layout else _ROWS
-        for _, lists in chunks(batch, columns, picked.mask, size=size):
+        who, which = ([], None) if is_selection else exporters(picked)
+        if which is not None:
+            columns.insert(0, Column(EXPORTER, DataType.STRING))
+        layout = (*names,) if is_selection else (batch.template, batch.template.id, *origin, *names, which is None)
+        size, at = _FIRST_ROWS if layout != self._layout else _ROWS, 0
+        for count, lists in chunks(batch, columns if which is None else columns[1:], picked.mask, size=size):
+            if which is not None:
+                lists.insert(0, [who[one] for one in which[at : at + count]])
+            at += count
             cells = [self._texts(c, values) for c, values in zip(columns, lists, strict=True)]
             if layout != self._layout:
-                self._layout = tuple(layout)
-                self._begin(columns, cells, None if is_selection else batch)
+                self._layout = layout
+                self._begin(columns, cells, "" if is_selection else self._title(picked, who))
             self._rows(columns, cells)
 
+    def _filled_of(self, mark: tuple[object, ...], picked: Picked, added: Sequence[str]) -> set[str]:
+        """Those of the added columns that had values in these records or those of their like before."""
+        if len(self._filled) > _LIKES:
+            self._filled.clear()
+        filled = self._filled.setdefault(mark, set())
+        filled.update(n for n in added if n not in filled and has_values(picked.batch[n], picked.mask))
+        return filled
+
+    @staticmethod
+    def _origin(picked: Picked) -> tuple[object, ...]:
+        """What tells tables of the same Template apart."""
+        messages, of_sets = picked.sets.messages, picked.sets.message
+        version = int(messages.version[of_sets[0]]) if len(of_sets) else 0
+        peers = None if messages.peer is None else tuple(np.unique(messages.peer[of_sets]).tolist())
+        return picked.batch.domain, version, peers if peers is None or len(peers) == 1 else len(peers)
+
     def _texts(self, column: Column, values: list[object]) -> list[str]:
-        texts = shown(column, values)
+        texts = shown(column, values, is_short=self._width is not None)
         return texts if self._width is None else [t if len(t) <= _WIDEST // 2 else shortened(t, _WIDEST) for t in texts]
 
-    def _begin(self, columns: Sequence[Column], cells: list[list[str]], batch: Batch | None) -> None:
+    def _begin(self, columns: Sequence[Column], cells: list[list[str]], title: str) -> None:
         """Choose columns and widths, and print the heading."""
         names = [safe(column.name) for column in columns]
         widest = [max(map(display_width, texts), default=1) for texts in cells]
@@ -73,14 +100,16 @@ class RecordTable:
             headings = [_wrapped(name, width) for name, width in zip(names, widest, strict=True)]
         widths = [max(w, *map(len, lines)) for w, lines in zip(widest, headings, strict=True)]
         said = [not _SAYS_NOTHING.issuperset(texts) for texts in cells]
-        self._columns = _chosen(names, widths, said, self._width)
+        self._columns = _chosen(ranks(names, self._kept), widths, said, self._width)
         self._widths = [widths[i] for i in self._columns]
         if not self._is_first:
             click.echo()
         self._is_first = False
         hidden = [name for i, name in enumerate(names) if i not in self._columns]
-        for line in self._title(batch, hidden):
-            click.echo(line)
+        if title:
+            click.echo(self._paint("faint", title))
+        if hidden and self._width is not None:
+            click.echo(self._paint("faint", self._hiding(hidden, self._width)))
         height = max((len(headings[i]) for i in self._columns), default=0)
         for k in range(height):
             parts = []
@@ -89,15 +118,24 @@ class RecordTable:
                 parts.append(f"{lines[k]:>{width}}" if _is_right(columns[i]) else f"{lines[k]:<{width}}")
             click.echo(self._paint("name", GAP.join(parts).rstrip()))
 
-    def _title(self, batch: Batch | None, hidden: list[str]) -> Iterator[str]:
-        if batch is not None:
-            kind = "Options Template" if batch.template.scope_count else "Template"
-            domain = "several domains" if batch.domain is None else f"domain {batch.domain}"
-            yield self._paint("faint", f"{kind} {batch.template.id}, {domain}")
-        if hidden and self._width is not None:
-            count = f"{len(hidden)} column does" if len(hidden) == 1 else f"{len(hidden)} columns do"
-            text = f"{count} not fit (--long shows all, --select chooses): {', '.join(hidden)}"
-            yield self._paint("faint", shortened(text, self._width))
+    @staticmethod
+    def _title(picked: Picked, who: Sequence[str]) -> str:
+        """What the records of a table are."""
+        batch, messages, of_sets = picked.batch, picked.sets.messages, picked.sets.message
+        domain = "several domains" if batch.domain is None else f"domain {batch.domain}"
+        kind = "Options Template" if batch.template.scope_count else "Template"
+        what = f"{kind} {batch.template.id}, {domain}"
+        if not who:
+            return what
+        version = int(messages.version[of_sets[0]])
+        from_whom = f"{protocol(version)} from {who[0] if len(who) == 1 else f'{len(who)} exporters'}"
+        # the fixed formats have no Templates but those we made of them
+        return f"{from_whom}, {what}" if version >= _HAS_TEMPLATES else f"{from_whom}, {domain}"
+
+    @staticmethod
+    def _hiding(hidden: list[str], width: int) -> str:
+        count = f"{len(hidden)} column does" if len(hidden) == 1 else f"{len(hidden)} columns do"
+        return shortened(f"{count} not fit (--long shows all, --select chooses): {', '.join(hidden)}", width)
 
     def _rows(self, columns: Sequence[Column], cells: list[list[str]]) -> None:
         kept = [cells[i] for i in self._columns]
@@ -122,9 +160,10 @@ class RecordList:
     def __init__(self, *, paint: Painter) -> None:
         self._paint, self._count = paint, 0
 
-    def show(self, picked: Picked, names: Sequence[str], *, is_selection: bool) -> None:
-        """Print the picked records of a batch."""
+    def show(self, picked: Picked, names: Sequence[str], *, is_selection: bool, added: Sequence[str] = ()) -> None:
+        """Print the picked records of a batch; the last of the names are those `added`."""
         batch = picked.batch
+        names = names if is_selection else arranged(names, added)
         columns = columns_of(batch, names)
         labels = [safe(column.name) for column in columns]
         width = max(map(len, labels), default=0)
@@ -161,14 +200,13 @@ def _wrapped(name: str, width: int) -> list[str]:
     return lines
 
 
-def _chosen(names: list[str], widths: list[int], said: list[bool], width: int | None) -> list[int]:
+def _chosen(rank: list[int], widths: list[int], said: list[bool], width: int | None) -> list[int]:
     """Indices of the columns that fit, those that matter and say something first; at least one."""
     if width is None or sum(widths) + len(GAP) * (len(widths) - 1) <= width:
-        return list(range(len(names)))
-    ranks = [next((r for r, words in enumerate(_MATTERS) if words.search(n)), len(_MATTERS)) for n in names]
+        return list(range(len(widths)))
     left = width + len(GAP)
     chosen: list[int] = []
-    for i in sorted(range(len(names)), key=lambda i: (not said[i], ranks[i], i)):
+    for i in sorted(range(len(widths)), key=lambda i: (not said[i], rank[i], i)):
         needed = widths[i] + len(GAP)
         if needed <= left or not chosen:
             chosen.append(i)
