@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH
 
 say = @printf '\033[1m==> %s\033[0m\n' $(1)
 
-.PHONY: help setup demo test slow check format lint types contract coverage bench fuzz dist smoke clean
+.PHONY: help setup demo test slow check format lint types contract coverage corpus bench fuzz dist smoke clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -95,6 +95,9 @@ coverage: $(READY) ## branch coverage of the tests; at least 95 % of model, wire
 	@$(BIN)/python -m pytest -m 'not slow' --override-ini timeout=120 --cov --cov-report= $(ARGS)
 	@$(BIN)/coverage report
 	@$(BIN)/coverage report --fail-under=95 --format=total --include='src/headwater/model/*,src/headwater/wire/*,src/headwater/session/*,src/headwater/batch/*'
+
+corpus: $(READY) ## every capture of ../shared/corpus against its truth, as a table
+	@$(BIN)/python -m tests.corpus.summary $(ARGS)
 
 bench: $(READY) ## headwater against C, libfixbuf, python-ipfix and netflume
 	@$(BIN)/python bench/run.py $(ARGS)

@@ -7,7 +7,16 @@ import shutil
 
 import pytest
 
-DEBIAN_PACKAGES = {"tshark": "tshark", "ipfixDump": "libfixbuf-tools", "softflowd": "softflowd", "pmacctd": "pmacct"}
+DEBIAN_PACKAGES = {
+    "tshark": "tshark",
+    "dumpcap": "wireshark-common",
+    "tcpdump": "tcpdump",
+    "ipfixDump": "libfixbuf-tools",
+    "softflowd": "softflowd",
+    "pmacctd": "pmacct",
+    "nfpcapd": "nfdump",
+    "nfreplay": "nfdump",
+}
 
 
 def require_program(name: str) -> str:

@@ -5,26 +5,23 @@ The vectors are our own data: derived by hand from the RFCs, checked by a second
 
 from __future__ import annotations
 
-import json
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headwater.errors import FaultKind
 from headwater.model.element import SEMANTICS_NAMES, Semantics
-from headwater.session import Limits, Session, TemplateLearned, TemplateWithdrawn
-from tests.oracle import Account, Record, listen, shown, shown_float
+from headwater.session import Limits, Session, TemplateWithdrawn
+from tests.oracle import Account, listen
+from tests.spec import vectors
+from tests.spec.vectors import expected_events, octets, told_events
 
-PATH = Path(__file__).parent.parent / "vectors" / "vectors.json"
 VECTORS = {
-    v["id"]: v
-    for v in json.loads(PATH.read_text())
-    if v["proto"] == "ipfix" and v["kind"] in ("message", "stream", "file")
+    id: vector
+    for id, vector in vectors.VECTORS.items()
+    if vector["proto"] == "ipfix" and vector["kind"] in ("message", "stream", "file")
 }
 DATAGRAMS, STREAMS = ("udp", "dtls", "sctp"), ("tcp", "tls", "file")
-WITHDRAWN = {2: "all-data", 3: "all-options"}
 
 
 def transports(vector: dict[str, Any]) -> tuple[str, ...]:
@@ -43,65 +40,8 @@ def cases(*ids: str, only: tuple[str, ...] = DATAGRAMS + STREAMS) -> list[Any]:
     ]
 
 
-def octets(vector: dict[str, Any]) -> list[bytes]:
-    return [bytes.fromhex(text) for text in vector["hex"]]
-
-
 def account(vector: dict[str, Any], transport: str, **options: Any) -> Account:
     return listen(*octets(vector), transport=transport, **options)
-
-
-def unknown_name(name: str) -> str:
-    """Our stable name of an element nobody has described, from that of the vectors."""
-    found = re.fullmatch(r"(?:e(\d+)id|ie)(\d+)", name)
-    return f"_{found[1] or 0}_{found[2]}" if found else name
-
-
-def expected_value(value: Any) -> Any:
-    match value:
-        case dict():
-            # the text form of a time is the model's to check
-            plain = {key: expected_value(item) for key, item in value.items() if key != "text"}
-            if "ie" in plain:
-                plain["ie"] = unknown_name(plain["ie"])
-            return plain
-        case list():
-            return [expected_value(item) for item in value]
-        case float():
-            return shown_float(value)
-    return value
-
-
-def expected_events(events: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    out: list[tuple[Any, ...]] = []
-    for event in events:
-        match event["ev"]:
-            case "template":
-                fields = [tuple(field) for field in event["fields"]]
-                out.append(("template", event["tid"], event["scope"], fields))
-            case "withdraw":
-                out.append(("withdraw", event["tid"]))
-            case "record":
-                values = [(unknown_name(name), expected_value(value)) for name, value in event["values"]]
-                out.append(("record", event["tid"], values))
-            case other:
-                raise AssertionError(f"the vectors have an event {other!r} that this test does not know")
-    return out
-
-
-def told_events(told: Account) -> list[tuple[Any, ...]]:
-    out: list[tuple[Any, ...]] = []
-    for item in told.items:
-        match item:
-            case TemplateLearned(template=template, retyped=False):
-                fields = [(f.element.pen, f.element.id, f.length) for f in template.fields]
-                out.append(("template", template.id, template.scope_count, fields))
-            case TemplateWithdrawn():
-                out.append(("withdraw", WITHDRAWN.get(item.template_id, item.template_id)))
-            case Record():
-                values = [(cell.field.name, shown(cell.field, cell.value)) for cell in item.cells]
-                out.append(("record", item.template.id, values))
-    return out
 
 
 @pytest.mark.parametrize(("vector", "transport"), cases())
