@@ -20,6 +20,8 @@ SHAPES = {
     "S2": Goal(0.50),
     "S3": Goal(0.60, times_fixbuf=3),
     "S4": Goal(0.60, times_fixbuf=3),
+    "S5": Goal(0.30, records_s=40e6),
+    "S6": Goal(0.30, records_s=35e6),
 }
 ROWS_S = {"tuples": 4e6, "dicts": 1.7e6}
 MEMORY_MB = 150

@@ -17,7 +17,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parent / ".cache" / "bench"
 VENV = HERE.parent / ".cache" / "bench-venv"
-PINS = ("ipfix==0.9.7", "netflume==0.6.0")
+PINS = ("ipfix==0.9.7", "netflume==0.6.0", "netflow==0.12.2")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
@@ -89,6 +89,10 @@ def tight() -> Party:
     return Party("tight", (compiled("tight", "tight.c", ()),))
 
 
+def tight_netflow() -> Party:
+    return Party("tight", (compiled("tight_netflow", "tight_netflow.c", ()),))
+
+
 def libfixbuf() -> Party:
     found = subprocess.run(
         ["pkg-config", "--cflags", "--libs", "libfixbuf"], capture_output=True, text=True, check=False
@@ -104,6 +108,18 @@ def python_ipfix(mode: str = "dicts") -> Party:
 
 def netflume() -> Party:
     return Party("netflume", (interpreter(), str(HERE / "worker_netflume.py")), small=True)
+
+
+def netflow() -> Party:
+    return Party("netflow", (interpreter(), str(HERE / "worker_netflow.py")), small=True)
+
+
+def nfdump() -> Party:
+    if not (shutil.which("nfdump") and shutil.which("nfcapd")):
+        raise Absent("not installed (Debian: apt-get install nfdump)")
+    if not Path("/proc/net/udp").exists():
+        raise Absent("not measured (its files are made with the help of Linux's /proc/net/udp)")
+    return Party("nfdump", (sys.executable, str(HERE / "worker_nfdump.py")))
 
 
 def compiled(name: str, source: str, flags: tuple[str, ...]) -> str:

@@ -37,6 +37,33 @@ class Report:
     turns: int
 
 
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Shapes whose files are of one kind, and who is shown beside headwater; the values are formats of numbers."""
+
+    name: str
+    title: str
+    others: dict[str, str]  # other measurements of headwater
+    rivals: dict[str, str]
+
+
+TITLES = {"tight": "tight C"}
+FAMILIES = (
+    Family(
+        "ipfix",
+        "bytes to columns (or to the party's own records)",
+        {},
+        {"libfixbuf": ".1f", "python-ipfix": ".0f", "netflume": ".0f"},
+    ),
+    Family(
+        "pcap",
+        "capture to columns (nfdump: its own stored flows, read; netflume, netflow: payloads to records)",
+        {"five columns": ".1f"},
+        {"nfdump": ".1f", "netflume": ".0f", "netflow": ".0f"},
+    ),
+)
+
+
 def nanoseconds(turns: Turns, party: str) -> float:
     """The median turn of a party, NaN if it was not measured."""
     return statistics.median(turns[party]) if turns.get(party) else math.nan
@@ -93,37 +120,46 @@ def table(head: list[str], rows: list[list[str]], left: set[int]) -> list[str]:
 
 def to_text(report: Report) -> str:
     lines = [title(report.turns)]
-    if report.columns:
-        lines += ["", "CPU nanoseconds for a record, bytes to columns (or to the party's own records)"]
-        lines += table(
-            ["shape", "headwater", "tight C", "libfixbuf", "python-ipfix", "netflume", ""],
-            [
-                [shape, *(number(nanoseconds(turns, p), ".1f") for p in ("headwater", "tight", "libfixbuf")),
-                 *(number(nanoseconds(turns, p), ".0f") for p in ("python-ipfix", "netflume")), SHAPES[shape].title]
-                for shape, turns in report.columns.items()
-            ],
-            left={0, 6},
-        )  # fmt: skip
-        lines += [
-            "",
-            "headwater: records a second, speed as a share of the tight loop's and in multiples of the rivals'",
-        ]
-        lines += table(
-            ["shape", "M rec/s", "of tight", "+-", "goal", "x libfixbuf", "goal", "x python-ipfix", "x netflume"],
-            [
-                [shape, number(1e3 / nanoseconds(turns, "headwater"), ".1f"), number(ratio(turns, "tight"), ".0%"),
-                 number(spread(turns), ".0%"), tight_verdict(shape, turns), number(ratio(turns, "libfixbuf"), ".1f"),
-                 fixbuf_verdict(shape, turns), *(number(ratio(turns, p), ".0f") for p in ("python-ipfix", "netflume"))]
-                for shape, turns in report.columns.items()
-            ],
-            left={0, 4, 6},
-        )  # fmt: skip
+    for family in FAMILIES:
+        columns = {shape: turns for shape, turns in report.columns.items() if SHAPES[shape].family == family.name}
+        lines += family_lines(family, columns) if columns else []
     if report.rows:
         lines += ["", "Python rows a second, in millions (S1)"]
         lines += table(["rows", "M rows/s", "goal"], [row_line(name, report.rows) for name in report.rows], left={0, 2})
     if report.process:
         lines += ["", *table(["process", "measured", "goal"], process_lines(report.process), left={0, 2})]
     return "\n".join([*lines, *(["", "not measured, or wrong:"] if report.notes else []), *report.notes])
+
+
+def family_lines(family: Family, columns: dict[str, Turns]) -> list[str]:
+    """The two tables of the shapes of one family: costs, and headwater against goals and rivals."""
+    costs = {"headwater": ".1f", **family.others, "tight": ".1f", **family.rivals}
+    lines = ["", f"CPU nanoseconds for a record, {family.title}"]
+    lines += table(
+        ["shape", *(TITLES.get(party, party) for party in costs), ""],
+        [
+            [shape, *(number(nanoseconds(turns, party), form) for party, form in costs.items()), SHAPES[shape].title]
+            for shape, turns in columns.items()
+        ],
+        left={0, len(costs) + 1},
+    )
+    lines += ["", "headwater: records a second, speed as a share of the tight loop's and in multiples of the rivals'"]
+    head, left = ["shape", "M rec/s", "of tight", "+-", "goal"], {0, 4}
+    rows = [
+        [shape, number(1e3 / nanoseconds(turns, "headwater"), ".1f"), number(ratio(turns, "tight"), ".0%"),
+         number(spread(turns), ".0%"), tight_verdict(shape, turns)]
+        for shape, turns in columns.items()
+    ]  # fmt: skip
+    for rival, form in family.rivals.items():
+        head.append(f"x {rival}")
+        for row, turns in zip(rows, columns.values(), strict=True):
+            row.append(number(ratio(turns, rival), form))
+        if rival == "libfixbuf":
+            left.add(len(head))
+            head.append("goal")
+            for row, (shape, turns) in zip(rows, columns.items(), strict=True):
+                row.append(fixbuf_verdict(shape, turns))
+    return lines + table(head, rows, left)
 
 
 def title(turns: int) -> str:

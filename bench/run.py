@@ -1,4 +1,4 @@
-"""Measure headwater against a tight C loop, libfixbuf, python-ipfix and netflume: `make bench`.
+"""Measure headwater against a tight C loop and other decoders of IPFIX and NetFlow: `make bench`.
 
 Every number is process CPU time. The parties take turns on the same bytes and the median turn counts, so what slows
 the machine down for a while slows all of them; compare ratios, not nanoseconds of different runs.
@@ -22,13 +22,22 @@ from shapes import LARGE, SHAPES, SMALL, make
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-JUDGED = ("S1", "S7", "S2", "S3", "S4")
-RIVALS: dict[str, Callable[[], parties.Party]] = {
-    "tight": parties.tight,
-    "libfixbuf": parties.libfixbuf,
-    "python-ipfix": parties.python_ipfix,
-    "netflume": parties.netflume,
+JUDGED = ("S1", "S7", "S2", "S3", "S4", "S5", "S6")
+RIVALS: dict[str, dict[str, Callable[[], parties.Party]]] = {  # by what the file is
+    "ipfix": {
+        "tight": parties.tight,
+        "libfixbuf": parties.libfixbuf,
+        "python-ipfix": parties.python_ipfix,
+        "netflume": parties.netflume,
+    },
+    "pcap": {
+        "tight": parties.tight_netflow,
+        "nfdump": parties.nfdump,
+        "netflume": parties.netflume,
+        "netflow": parties.netflow,
+    },
 }
+NAMES = tuple(dict.fromkeys(name for family in RIVALS.values() for name in family))
 ROWS: dict[str, Callable[[], parties.Party]] = {
     "headwater tuples": lambda: parties.headwater("tuples"),
     "headwater dicts": lambda: parties.headwater("dicts"),
@@ -115,14 +124,17 @@ def main() -> int:
     bench = Bench(turns=options.turns, seconds=options.seconds)
     columns = {}
     for shape in options.shapes:
-        wanted = {"headwater": lambda: parties.headwater("columns"), **{name: RIVALS[name] for name in options.rivals}}
+        rivals = {name: get for name, get in RIVALS[SHAPES[shape].family].items() if name in options.rivals}
+        wanted = {"headwater": lambda: parties.headwater("columns"), **rivals}
+        if SHAPES[shape].family == "pcap":
+            wanted["five columns"] = lambda: parties.headwater("five")
         progress(f"{shape}: {SHAPES[shape].title}")
         columns[shape] = bench.measure(shape, shape, wanted)
     rows: report.Turns = {}
     if "rows" in options.parts:
         progress("rows of S1")
-        rivals = {*options.rivals, "headwater"}
-        rows = bench.measure("rows", "S1", {name: get for name, get in ROWS.items() if name.split()[0] in rivals})
+        chosen = {*options.rivals, "headwater"}
+        rows = bench.measure("rows", "S1", {name: get for name, get in ROWS.items() if name.split()[0] in chosen})
     costs = None
     if "process" in options.parts:
         progress("start-up and memory")
@@ -145,7 +157,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="headwater measured against others, as ratios of CPU time")
     lists = (
         ("--shapes", tuple(SHAPES), list(JUDGED), "shapes to measure"),
-        ("--rivals", tuple(RIVALS), list(RIVALS), "whom to measure headwater against"),
+        ("--rivals", NAMES, list(NAMES), "whom to measure headwater against"),
         ("--parts", ("rows", "process"), ["rows", "process"], "what to measure besides the shapes"),
     )
     for option, known, default, text in lists:

@@ -1,7 +1,7 @@
 """The traffic every party of the benchmark reads, made from a seed with plain `struct`.
 
-A shape is one file of IPFIX messages and the totals that an honest decoder must arrive at. The totals are counted
-while the records are made, so no decoder is the judge of another. Nothing here uses headwater.
+A shape is one file of IPFIX messages, or a capture of NetFlow, and the totals that an honest decoder must arrive at.
+The totals are counted while the records are made, so no decoder is the judge of another. Nothing here uses headwater.
 
 S1  12-field IPv4 flows in messages of at most 1,420 octets, as a UDP exporter sends them
 S7  the same flows in messages of at most 65,000 octets, as a file or a stream holds them
@@ -13,6 +13,9 @@ S3  the flows of S1 with a user name (about 14 octets, 1 % beyond ASCII) and a r
 S4  YAF-like: the flows of S1, biflow fields, a basicList of 0-3 user agents, and a subTemplateMultiList of a TCP
     record (70 %) and a DNS record (40 %) that holds a subTemplateList of 1-4 questions and answers with names
 S3L, S4L  S3 and S4 in messages of at most 65,000 octets
+S5  a capture (pcap, Ethernet, IPv4, UDP) of NetFlow v9: 20-field IPv4 flows in datagrams of at most 1,420 octets
+S5M the same from 64 exporters in random order
+S6  a capture of NetFlow v5, 30 records to a datagram
 """
 
 from __future__ import annotations
@@ -20,11 +23,14 @@ from __future__ import annotations
 import json
 import random
 import struct
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import captures
+from totals import Totals, prefixed
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 LARGE = 32 << 20  # octets of a file: eight times the window that headwater decodes at once, more than the caches hold
@@ -79,39 +85,18 @@ EDGE6_RECORD = struct.Struct(">QQQQQQIIIIQQHHBBBBIIBBI")
 STATISTICS_RECORD = struct.Struct(">IQQQ")
 
 
-@dataclass(slots=True)
-class Totals:
-    """What a decoder of a whole file must arrive at; sums are modulo 2**64."""
-
-    records: int = 0  # data records, options records too
-    octets: int = 0  # sum of octetDeltaCount
-    values: int = 0  # sum of every fixed-width value at any depth; a 16-octet address counts as two 64-bit halves
-    text: int = 0  # octets of all strings at any depth
-    letters: int = 0  # sum of those octets
-    inner: int = 0  # records of subTemplate(Multi)Lists and elements of basicLists, at any depth
-
-    def add(self, octets: int, *values: int) -> None:
-        self.octets += octets
-        self.values += sum(values)
-
-    def string(self, content: bytes) -> bytes:
-        """Count one string and return it with its length prefix (RFC 7011 §7)."""
-        self.text += len(content)
-        self.letters += sum(content)
-        return prefixed(content)
-
-    def wrapped(self) -> dict[str, int]:
-        return {name: value & (1 << 64) - 1 for name, value in asdict(self).items()}
+Build = Callable[[int, random.Random], tuple[bytes, Totals]]  # about so many octets of a file, and its totals
+Records = Callable[["Message", random.Random, Totals], Iterator[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One shape: what it is, how large its messages are and who writes its records."""
+    """One shape: what it is and how its file is made. family: what the file is, and its suffix."""
 
     name: str
     title: str
-    mtu: int
-    records: Callable[[Message, random.Random, Totals], Iterator[None]]
+    build: Build
+    family: str = "ipfix"
 
 
 class Message:
@@ -162,12 +147,6 @@ def template(template_id: int, fields: tuple[Spec, ...], scopes: int = 0) -> byt
         struct.pack(">HHI", element | 0x8000, length, pen) if pen else struct.pack(">HH", element, length)
         for element, length, pen in fields
     )
-
-
-def prefixed(content: bytes) -> bytes:
-    if len(content) < 255:
-        return bytes([len(content)]) + content
-    return b"\xff" + struct.pack(">H", len(content)) + content
 
 
 def flow(r: random.Random, number: int, totals: Totals) -> bytes:
@@ -312,37 +291,45 @@ def options(out: Message, r: random.Random, number: int, totals: Totals) -> Iter
         yield
 
 
+def messages(mtu: int, records: Records) -> Build:
+    """A maker of files of IPFIX messages of at most `mtu` octets."""
+
+    def build(octets: int, r: random.Random) -> tuple[bytes, Totals]:
+        out, totals = Message(mtu), Totals()
+        written = records(out, r, totals)
+        while len(out.done) * mtu < octets:
+            next(written)
+        out.flush()
+        return b"".join(out.done), totals
+
+    return build
+
+
 SHAPES = {
     shape.name: shape
     for shape in (
-        Shape("S1", "12-field IPv4, 1,420-octet messages", 1420, flows),
-        Shape("S7", "12-field IPv4, 65,000-octet messages", 65000, flows),
-        Shape("S2", "IPv4, IPv6 and options mixed, 1,420", 1420, edge),
-        Shape("S3", "12 fields and 2 strings, 1,420", 1420, strings),
-        Shape("S4", "YAF-like, basicList and STML, 1,420", 1420, yaf),
-        Shape("S3L", "12 fields and 2 strings, 65,000", 65000, strings),
-        Shape("S4L", "YAF-like, basicList and STML, 65,000", 65000, yaf),
+        Shape("S1", "12-field IPv4, 1,420-octet messages", messages(1420, flows)),
+        Shape("S7", "12-field IPv4, 65,000-octet messages", messages(65000, flows)),
+        Shape("S2", "IPv4, IPv6 and options mixed, 1,420", messages(1420, edge)),
+        Shape("S3", "12 fields and 2 strings, 1,420", messages(1420, strings)),
+        Shape("S4", "YAF-like, basicList and STML, 1,420", messages(1420, yaf)),
+        Shape("S3L", "12 fields and 2 strings, 65,000", messages(65000, strings)),
+        Shape("S4L", "YAF-like, basicList and STML, 65,000", messages(65000, yaf)),
+        Shape("S5", "v9, 20-field IPv4, one exporter", captures.v9(1), "pcap"),
+        Shape("S5M", "v9, 20-field IPv4, 64 exporters", captures.v9(64), "pcap"),
+        Shape("S6", "v5, 30 records a datagram", captures.v5, "pcap"),
     )
 }
 
 
 def make(name: str, directory: Path, octets: int = LARGE) -> tuple[Path, dict[str, int]]:
     """The file of a shape, of about `octets`, and its totals; made on first use."""
-    path = directory / f"{name}-{octets >> 20}-{VERSION}.ipfix"
+    shape = SHAPES[name]
+    path = directory / f"{name}-{octets >> 20}-{VERSION}.{shape.family}"
     facts = path.with_suffix(".json")
     if not facts.exists():
         directory.mkdir(parents=True, exist_ok=True)
-        data, totals = build(SHAPES[name], octets)
+        data, totals = shape.build(octets, random.Random(name))
         path.write_bytes(data)
-        facts.write_text(json.dumps(totals))
+        facts.write_text(json.dumps(totals.wrapped()))
     return path, json.loads(facts.read_text())
-
-
-def build(shape: Shape, octets: int) -> tuple[bytes, dict[str, int]]:
-    """About `octets` of whole messages of a shape, and their totals."""
-    out, totals, r = Message(shape.mtu), Totals(), random.Random(shape.name)
-    records = shape.records(out, r, totals)
-    while len(out.done) * shape.mtu < octets:
-        next(records)
-    out.flush()
-    return b"".join(out.done), totals.wrapped()

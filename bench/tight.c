@@ -13,23 +13,11 @@
  * What it does not do: learn templates (template sets are stepped over), keep more than one observation domain,
  * tell what is wrong with malformed data (it stops), free anything, or run on a big-endian machine.
  */
-#include "worker.h"
+#include "columns.h"
 
 enum { WINDOW = 4 << 20, FLOW_ID = 256, STRINGS_ID, EDGE4_ID = 260, EDGE6_ID, STATISTICS_ID, INTERFACE_ID };
 enum { YAF_ID = 0xB000, TCP_ID = 0xC003, DNS_ID = 0xCE00, QUERY_ID = 0xCF00, AGENT = 111, CERT = 6871 };
 
-typedef struct { uint64_t half[2]; } address; /* 16 octets in wire order */
-
-static inline uint8_t get8(const uint8_t *p) { return *p; }
-static inline uint16_t get16(const uint8_t *p) { uint16_t v; memcpy(&v, p, 2); return __builtin_bswap16(v); }
-static inline uint32_t get32(const uint8_t *p) { uint32_t v; memcpy(&v, p, 4); return __builtin_bswap32(v); }
-static inline uint64_t get64(const uint8_t *p) { uint64_t v; memcpy(&v, p, 8); return __builtin_bswap64(v); }
-static inline address get128(const uint8_t *p) { address v; memcpy(&v, p, 16); return v; }
-static inline uint64_t sum_address(address v) { return __builtin_bswap64(v.half[0]) + __builtin_bswap64(v.half[1]); }
-#define sum_of(v) _Generic((v), address: sum_address, default: sum_integer)(v)
-static inline uint64_t sum_integer(uint64_t v) { return v; }
-
-/* One line per field: column type, name, bits on the wire, offset in the record. */
 #define FLOW(X)                                                                                                        \
     X(uint32_t, source, 32, 0) X(uint32_t, destination, 32, 4) X(uint16_t, source_port, 16, 8)                         \
     X(uint16_t, destination_port, 16, 10) X(uint8_t, protocol, 8, 12) X(uint16_t, tcp_flags, 8, 13)                    \
@@ -61,26 +49,6 @@ static inline uint64_t sum_integer(uint64_t v) { return v; }
 #define INTERFACE(X) X(uint32_t, index, 32, 0)
 enum { FLOW_SIZE = 54, BIFLOW_SIZE = 21, TCP_SIZE = 12, QUERY_SIZE = 12, EDGE4_SIZE = 62, EDGE6_SIZE = 102 };
 enum { STATISTICS_SIZE = 28, INTERFACE_SIZE = 4 };
-
-#define MEMBER(type, name, bits, at) type *name;
-#define ALLOCATE(type, name, bits, at) t->name = column(capacity * sizeof(type));
-#define DECODE(type, name, bits, at) t.name[n] = get##bits(p + (at));
-#define SUM(type, name, bits, at) for (size_t i = 0; i < t->n; i++) sum += sum_of(t->name[i]);
-#define TABLE(name, FIELDS)                                                                                            \
-    struct name { size_t n; FIELDS(MEMBER) };                                                                          \
-    static void allocate_##name(struct name *t, size_t capacity) { FIELDS(ALLOCATE) }                                  \
-    static inline void decode_##name(const struct name t, const uint8_t *p, size_t n) { FIELDS(DECODE) }               \
-    static uint64_t sum_##name(const struct name *t) { uint64_t sum = 0; FIELDS(SUM) return sum; }                     \
-    static struct name name;
-
-static void *column(size_t size) {
-    static size_t stagger; /* the columns advance together: keep them off one another's cache sets */
-    stagger = (stagger + 1088) & 4095;
-    char *memory = malloc(size + 8192);
-    if (!memory) die("out of memory");
-    memset(memory, 1, size + 8192);
-    return memory + (stagger & ~(size_t)63);
-}
 
 TABLE(flow, FLOW)
 TABLE(biflow, BIFLOW)

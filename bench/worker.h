@@ -35,7 +35,7 @@ static double cpu_seconds(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static uint64_t letters(const uint8_t *p, size_t n) {
+static inline uint64_t letters(const uint8_t *p, size_t n) {
     uint64_t sum = 0;
     for (size_t i = 0; i < n; i++) sum += p[i];
     return sum;

@@ -1,5 +1,6 @@
-"""netflume as a party: its Decoder, given one message after another, records as dicts.
+"""netflume as a party: its Decoder, given one datagram after another, records as dicts.
 
+It does not read captures: it is given the payloads and their senders, taking them out is not counted.
 It does not know subTemplateLists and their kind: on S4 it hands the lists over as octets, in hexadecimal.
 Run by the interpreter of the benchmark's own environment, where the package is.
 """
@@ -11,18 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import netflume  # type: ignore[import-not-found]  # lives only in the benchmark's environment
-from protocol import messages, serve
+from protocol import datagrams, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 def main(file: str) -> None:
-    datagrams = list(messages(Path(file).read_bytes()))
+    received = list(datagrams(Path(file).read_bytes()))
 
     def decoded() -> Iterator[Any]:
         decoder = netflume.Decoder()
-        return (decoder.decode(datagram, "192.0.2.1") for datagram in datagrams)
+        return (decoder.decode(payload, sender) for sender, payload in received)
 
     def one_pass() -> int:
         return sum(len(message.flows) + len(message.options) for message in decoded())
