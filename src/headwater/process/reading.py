@@ -342,29 +342,35 @@ class Sources:
         try:
             report = SourceReport(source.name, windows.compression, windows.content)
             self.report.sources.append(report)
-            tables = self._tables(source, windows)
-            report.options = self.decoder.options = tables
+            report.options = self.decoder.options = self._tables(windows)
+            is_known = self.wanted.needs_options and source.can_be_read_twice
+            if is_known and report.options is not None:
+                learn_options(source, report.options, self.manner, self._memory)
 
             def tell(done: int) -> None:
                 self._tell(before + done)
 
             feed = feed_of(windows, self.manner)
             self._memory.recall(feed, windows.content)
-            reading = SourceReading(windows, feed, report, manner=self.manner, tables=tables, tell=tell)
+            reading = SourceReading(
+                windows,
+                feed,
+                report,
+                manner=self.manner,
+                tables=None if is_known else report.options,  # or each record would count twice
+                tell=tell,
+                before_close=lambda: self._memory.keep(feed, windows.content),
+            )
             for runs in reading.runs():
                 yield reading, [sets for sets in runs if self.with_options or not sets.template.scope_count]
-            self._memory.keep(feed, windows.content)
         finally:
             windows.close()
 
-    def _tables(self, source: Source, windows: Windows) -> OptionsTables | None:
-        """What is known of options before the source is read; with what it says itself, if it can be read twice."""
+    def _tables(self, windows: Windows) -> OptionsTables | None:
+        """What is known of options before a source is read, None if nobody asks."""
         if not self.wanted.needs_options and self.state is None and not self.wanted.keeps_options:
             return None
-        tables = OptionsTables() if windows.content is Content.IPFIX else self._memory.tables
-        if self.wanted.needs_options and source.can_be_read_twice:
-            learn_options(source, tables, self.manner, self._memory)
-        return tables
+        return OptionsTables() if windows.content is Content.IPFIX else self._memory.tables
 
     def _tell(self, done: int) -> None:
         self._done = done

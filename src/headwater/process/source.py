@@ -26,7 +26,8 @@ class SourceReading:
     """Reads a feed to its end, or to where it cannot be made sense of any more.
 
     max_octets: decompressed octets after which LimitExceeded is raised. tables: what its option records say, kept if
-    given. tell: called now and then with the octets done, before decompression.
+    given. tell: called now and then with the octets done, before decompression. before_close: called when all is read
+    and the sessions still know what they have learned.
     """
 
     def __init__(
@@ -38,9 +39,10 @@ class SourceReading:
         manner: Manner,
         tables: OptionsTables | None = None,
         tell: Callable[[int], object] = lambda _: None,
+        before_close: Callable[[], object] = lambda: None,
     ) -> None:
         self._windows, self._feed, self._report = windows, feed, report
-        self._manner, self._tables, self._tell = manner, tables, tell
+        self._manner, self._tables, self._tell, self._before_close = manner, tables, tell, before_close
         self._time_window = TimeWindow()
         self._options_decoder = Decoder(None, OPTIONS_FACTS)
         self._lost_at: int | None = None
@@ -63,6 +65,7 @@ class SourceReading:
             self._tell(self._windows.done)
             if self._lost_at is not None:
                 break
+        self._before_close()
         self._take(feed.close())
         for fault in [*self._windows.faults, *self._time_window.faults()]:
             report.add_fault(fault)
