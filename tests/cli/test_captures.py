@@ -317,3 +317,12 @@ def test_csv_has_the_columns_in_every_line(run: Run, capture: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(run("convert", "--resolve-time", "--to", "csv", capture, "-").stdout)))
     assert len(rows) == 24
     assert rows[0]["flowStart"] == "2023-11-14T22:12:30.000000000"
+
+
+def test_a_state_file_that_cannot_be_used_is_told_once_by_convert_too(run: Run, capture: Path, tmp_path: Path) -> None:
+    state = tmp_path / "known.state"
+    state.write_text("garbage")
+    result = run("convert", "--state", state, capture, tmp_path / "flows.csv")
+    assert result.exit_code == 0
+    assert result.stderr.count("is not used, so Templates and options are learned anew") == 1
+    assert (tmp_path / "known.state.bad").read_text() == "garbage"

@@ -58,7 +58,9 @@ class Picked:
 
 @dataclass(slots=True)
 class Query:
-    """What a verb is to read. report: of the last reading. schema: of the columns that were selected.
+    """What a verb is to read. report: of the last reading.
+
+    warnings: of all readings. schema: of the columns that were selected.
 
     select: names of columns, None = all. where: conditions that all must hold. add: names of facts of the Messages and
     of columns that are worked out, to come after the others. most: records, None = all. The rest is as in `hw.read`.
@@ -77,6 +79,7 @@ class Query:
     state: str | None = None
     most: int | None = None
     report: Report | None = None
+    warnings: list[str] = field(default_factory=list)
     schema: Schema | None = field(init=False)
     _registry: Registry = field(init=False)
     _condition: Condition | None = field(init=False)
@@ -164,6 +167,7 @@ class Query:
             state=self.state,
         )
         self.report = sources.report
+        self.report.warnings = self.warnings
         left = self.most
         for window in sources.windows():
             picked = [p for p in (self._pick(sets, batch) for sets, batch in window) if p.count]
