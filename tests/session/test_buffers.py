@@ -126,3 +126,19 @@ def test_data_sets_carry_the_limits_and_mode_of_their_session() -> None:
 def test_a_template_is_told_with_the_offset_of_its_record() -> None:
     told = listen(b.message(b.template_set(b.template(256, (8, 4)), b.template(257, (12, 4)))), transport="tcp")
     assert [item.offset for item in told.items if isinstance(item, TemplateLearned)] == [20, 28]
+
+
+def test_templates_repeated_hundreds_of_times_in_the_first_buffer_change_where_they_change() -> None:
+    def number(i: int) -> tuple[bytes, bytes]:
+        """A Message's Sets: the Template means a port, from the 100th on a class, from the 300th on a port again."""
+        template = b.template(256, (5 if 100 <= i < 300 else 7, 1))
+        return b.template_set(template), b.data_set(256, b.uint(i & 255, 1))
+
+    messages = [b.message(*number(i), sequence=i) for i in range(400)]
+    told = listen(b"".join(messages), transport="tcp")
+    alone = listen(*messages, transport="tcp")
+    assert told.rows == alone.rows
+    names = [name for row in told.rows for name, _ in row]
+    assert names[:100] == names[300:] == ["sourceTransportPort"] * 100
+    assert names[100:300] == ["ipClassOfService"] * 200
+    assert told.kinds[FaultKind.TEMPLATE_REPLACED] == 2

@@ -30,6 +30,8 @@ Indices: TypeAlias = "npt.NDArray[np.intp]"
 _TEMPLATE_SETS = (TEMPLATE_SET, OPTIONS_TEMPLATE_SET)
 _TAUGHT_SETS = 4096
 _FEW_DOMAINS = 16  # each is compared with all Template Sets of a buffer
+_LOOK_AGAIN = {16, 256, 4096}
+"""After so many Sets those that wait may be repeats of what was learned meanwhile; often enough, and never costly."""
 
 
 @dataclass(slots=True)
@@ -65,8 +67,12 @@ class Learning:
             self._await_types(index, id, -1)
         for ordinal in self._restarts:
             heapq.heappush(self._worklist, ordinal)
+        done = 0
         while self._worklist:
             ordinal = heapq.heappop(self._worklist)
+            done += 1
+            if done in _LOOK_AGAIN:
+                self._drop_repeats()
             message = int(run.message[ordinal])
             if run.bad[message]:
                 continue
@@ -85,6 +91,12 @@ class Learning:
             elif self._is_sound(message):
                 self._apply(message, ordinal, domain, self.table.parse(domain.peer.dialect, tag, body))
         return self.changes
+
+    def _drop_repeats(self) -> None:
+        waiting = np.array(sorted(self._worklist), np.intp)
+        is_template = np.isin(self.run.tag[waiting], _TEMPLATE_SETS)
+        self._worklist = [*self._unsettled(waiting[is_template]).tolist(), *waiting[~is_template].tolist()]
+        heapq.heapify(self._worklist)
 
     def _unsettled(self, template: Indices) -> Indices:
         """Template Sets from the first on that may change something.
