@@ -98,7 +98,7 @@ def _frame_netflow(dialect: Dialect, buf: Octets, starts: I32, ends: I32) -> Fra
     end = body + count * size
     for i in np.flatnonzero((claimed != count) | (end != ends)).tolist():
         kind = FaultKind.TRUNCATED if claimed[i] > room[i] else FaultKind.COUNT_MISMATCH
-        detail = f"{dialect.name} with {int(claimed[i])} records, {int(ends[i] - body[i])} octets have {int(room[i])}"
+        detail = f"{dialect.name}: {int(claimed[i])} records in the header, room for {int(room[i])}"
         troubles.append(Trouble(kind, int(starts[i]), 1, detail, int(datagram[i]), is_message=False))
     return Frames(starts, body, end, len(buf), troubles, version=versions, datagram=datagram)
 

@@ -212,7 +212,7 @@ class Run:
         if len(wrong):
             m = int(wrong[0])
             first = int(np.searchsorted(mine, m))
-            detail = f"count {int(claimed[first])} in the header, {int(found[first])} records"
+            detail = f"count {int(claimed[first])} in the header, {int(found[first])} records and Templates found"
             self.fault(FaultKind.COUNT_MISMATCH, m, BEFORE_SETS, int(self.frames.start[m]), detail, count=len(wrong))
 
     def _check_times(self) -> None:
