@@ -6,9 +6,9 @@ Used with hypothesis by test_twin.py and with plain `random` by fuzz/kernel.py.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from random import Random
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +27,7 @@ class Call(NamedTuple):
 
     name: str
     arguments: tuple[Any, ...]
+    options: Mapping[str, Any] = MappingProxyType({})
 
 
 def i32(values: Iterable[int]) -> npt.NDArray[np.int32]:
@@ -248,7 +249,10 @@ def pack(r: Random) -> Call:
     if sizes and r.random() < 0.1:
         sizes[r.randrange(len(sizes))] = r.choice((0, -1, budget, INT32.max))
     header = r.choice((0, 16, 20, INT32.max))
-    return Call("pack", (hostile(r, i32(sizes)), number(r, budget), number(r, header)))
+    options = {}
+    if r.random() < 0.5:
+        options = {"align": number(r, r.choice((1, 2, 4, 7))), "most": number(r, r.choice((0, 1, 3, 30)))}
+    return Call("pack", (hostile(r, i32(sizes)), number(r, budget), number(r, header)), options)
 
 
 def scatter(r: Random) -> Call:
@@ -277,9 +281,10 @@ def scatter(r: Random) -> Call:
 
 def scatter_strings(r: Random) -> Call:
     values = [bytes(r.choices(range(256), k=r.choice((0, 1, 9, 254, 255, 300)))) for _ in range(r.randrange(6))]
+    shortest = r.choice((0, 2, 254, 255))
     ends, total = [], 0
     for value in values:
-        total += (1 if len(value) < 255 else 3) + len(value) + r.randrange(3)
+        total += (1 if len(value) < shortest else 3) + len(value) + r.randrange(3)
         ends.append(total)
     offsets = np.cumsum([0, *map(len, values)]).astype(np.int32)
     if r.random() < 0.05:
@@ -289,9 +294,9 @@ def scatter_strings(r: Random) -> Call:
         offsets[r.randrange(len(offsets))] = position(r, 4)
         ends, offsets = ends[:1], offsets[:2]
     data = buffer(r, b"".join(values))
-    return Call(
-        "scatter_strings", (buffer(r, bytes(total), written=True), hostile(r, i32(ends)), hostile(r, offsets), data)
-    )
+    octets = buffer(r, bytes(total), written=True)
+    options = {"shortest": number(r, shortest)}
+    return Call("scatter_strings", (octets, hostile(r, i32(ends)), hostile(r, offsets), data), options)
 
 
 def dicts(r: Random) -> Call:
@@ -310,6 +315,35 @@ def dicts(r: Random) -> Call:
             columns[-1] = array.astype(r.choice(("f8", "M8[s]", "?", ">i4"))) if r.random() < 0.3 else columns[-1]
     names = tuple(f"column {k}" for k in range(len(columns) + (r.random() < 0.02)))
     return Call("dicts", (names, columns, dotted[1:] if r.random() < 0.02 else dotted))
+
+
+def gather_rows(r: Random) -> Call:
+    n = r.choice((0, 1, 3, 63, 64, 65, 200))
+    dtypes = r.choices(("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f4", "f8", None), k=r.randrange(6))
+    if dtypes and r.random() < 0.03:
+        dtypes[0] = r.choice(("?", "f2", "V4", ">u4", "M8[s]", "O"))
+    names = tuple(f"column {k}" for k in range(len(dtypes) + (r.random() < 0.02)))
+    rows: list[Any] = [tuple(row_cell(r, dtype) for dtype in dtypes) for _ in range(n)]
+    if r.random() < 0.5:
+        keep = r.choice((1, 1, 0.99))
+        rows = [{k: v for k, v in zip(names, row, strict=False) if r.random() <= keep} for row in rows]
+    if rows and r.random() < 0.03:
+        rows[r.randrange(n)] = r.choice(((), (1, 2, 3), {}, [], None, {1: 2}))
+    keys = names if rows and isinstance(rows[0], dict) else None
+    return Call("gather_rows", (rows, keys, dtypes))
+
+
+def row_cell(r: Random, dtype: str | None) -> Any:
+    """Mostly a number that fits the dtype, often the least or the greatest one."""
+    if r.random() < 0.001:
+        return r.choice((None, "text", True, -1, 2**64, 2**63, -(2**63) - 1, 1e300, float("inf"), 0.1, b"", 1.0))
+    if dtype is None or dtype[-1] not in "1248":
+        return "anything"
+    if dtype[0] == "f":
+        return r.choice((0.0, -2.5, 1.0, float("inf")))
+    bits = int(dtype[1]) * 8
+    least, most = (0, 2**bits - 1) if dtype[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    return r.choice((least, most, r.randint(least, most)))
 
 
 def cut(r: Random, data: bytes) -> bytes:
@@ -437,6 +471,7 @@ CALLS: tuple[Callable[[Random], Call], ...] = (
     scatter,
     scatter_strings,
     dicts,
+    gather_rows,
 )
 
 
@@ -449,7 +484,7 @@ def outcome(backend: ModuleType, call: Call) -> tuple[Any, ...]:
     fresh = bytearray(target) if isinstance(target, bytearray) else target
     arguments = call.arguments if target is None else (fresh, *call.arguments[1:])
     try:
-        result: Any = getattr(backend, call.name)(*arguments)
+        result: Any = getattr(backend, call.name)(*arguments, **call.options)
         result = list(result) if isinstance(result, Iterator) else result
     except REFUSALS as error:
         result = next(kind for kind in REFUSALS if isinstance(error, kind))

@@ -21,6 +21,28 @@ def test_records_fill_messages_greedily(kernel: ModuleType) -> None:
     assert begin.tolist() == [0, 28, 51, 81, 102]
 
 
+def test_the_records_of_a_message_are_padded_to_whole_steps_within_the_budget(kernel: ModuleType) -> None:
+    at, first, begin = kernel.pack(i32([5, 5, 3, 8]), 11, 20, align=4)  # two steps of four octets
+    assert at.tolist() == [20, 48, 53, 76]
+    assert first.tolist() == [0, 1, 3, 4]
+    assert begin.tolist() == [0, 28, 56, 84]
+
+
+def test_a_message_has_so_many_records_at_most(kernel: ModuleType) -> None:
+    at, first, begin = kernel.pack(i32([2] * 5), 100, 24, most=2)
+    assert at.tolist() == [24, 26, 52, 54, 80]
+    assert first.tolist() == [0, 2, 4, 5]
+    assert begin.tolist() == [0, 28, 56, 82]
+
+
+@pytest.mark.parametrize(("align", "most"), [(0, 0), (11, 0), (1, -1), (-4, 0)])
+def test_steps_larger_than_the_budget_and_negative_numbers_are_refused(
+    kernel: ModuleType, align: int, most: int
+) -> None:
+    with pytest.raises(ValueError, match="aligned"):
+        kernel.pack(i32([1]), 10, 0, align=align, most=most)
+
+
 def test_no_records_need_no_message(kernel: ModuleType) -> None:
     assert [a.tolist() for a in kernel.pack(i32([]), 10, 20)] == [[], [0], [0]]
 
@@ -137,3 +159,13 @@ def test_columns_must_be_one_value_per_record(kernel: ModuleType) -> None:
     for wrong in (np.zeros(1, "u1"), np.zeros(3, "u1"), np.zeros((2, 1), "u1")):
         with pytest.raises(ValueError, match="shape"):
             kernel.scatter(bytearray(4), at, plan, [wrong])
+
+
+def test_short_values_get_a_length_of_three_octets_where_that_is_wanted(kernel: ModuleType) -> None:
+    for shortest, written in ((0, b"\xff\0\x02ab\xff\0\0"), (1, b"\xff\0\x02ab\0"), (3, b"\x02ab\0")):
+        buf = bytearray(len(written))
+        ends = i32([written.index(b"b") + 1, len(written)])
+        kernel.scatter_strings(buf, ends, i32([0, 2, 2]), b"ab", shortest=shortest)
+        assert bytes(buf) == written
+    with pytest.raises(ValueError, match="256"):
+        kernel.scatter_strings(buf, ends, i32([0, 2, 2]), b"ab", shortest=256)

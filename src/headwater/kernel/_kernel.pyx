@@ -13,7 +13,7 @@ The arrays of one result share one block of memory: keeping one of them keeps th
 """
 
 cimport cython
-from libc.stdint cimport INT32_MAX, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport INT32_MAX, INT64_MAX, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memmove
 
@@ -80,5 +80,6 @@ include "fields.pxi"
 include "values.pxi"
 include "encoding.pxi"
 include "rows.pxi"
+include "gathering.pxi"
 include "packets.pxi"
 include "dissection.pxi"

@@ -1,16 +1,21 @@
 # Columns to wire octets.
 
-def pack(sizes, budget, header):
+def pack(sizes, budget, header, *, align=1, most=0):
     """Put records into messages in order, as many as fit -> at[r], first[k+1], begin[k+1].
 
     sizes: int32[r], octets of each record. budget: octets of records in a message, after `header` octets.
+    align: the records of a message take a multiple of so many octets. most: records in a message, 0 = any number.
     at: int32, where each record starts. first: int32, the first record of each message, which are sequence numbers as
     well, then r. begin: int32, where each message starts, then where all end.
     """
     cdef const int32_t[::1] wanted = numbers(sizes)
     if not 1 <= budget <= INT32_MAX or not 0 <= header <= INT32_MAX:
         raise ValueError(f"a budget of {budget} octets after a header of {header}")
-    cdef Py_ssize_t i, k = 0, p = 0, left = -1, n = wanted.shape[0], most = budget, fixed = header
+    if not 1 <= align <= budget or not 0 <= most <= INT32_MAX:
+        raise ValueError(f"at most {most} records, aligned to {align} octets, in a budget of {budget}")
+    cdef Py_ssize_t i, k = 0, p = 0, left = -1, n = wanted.shape[0], fixed = header, step = align, whole = budget
+    cdef Py_ssize_t limit = most or -1, inside = 0
+    whole -= whole % step
     cdef int32_t *at
     cdef int32_t *first
     cdef int32_t *begin
@@ -20,21 +25,27 @@ def pack(sizes, budget, header):
     begin_ = slab.array(n + 1, INT32, 4, &begin)
     with nogil:
         for i in range(n):
-            if not 1 <= wanted[i] <= most:
+            if not 1 <= wanted[i] <= whole:
                 with gil:
-                    raise ValueError(f"record {i} of {wanted[i]} octets for a budget of {most}")
-            if wanted[i] > left:
+                    raise ValueError(f"record {i} of {wanted[i]} octets for a budget of {whole}")
+            if wanted[i] > left or inside == limit:
+                if k:  # the budget is whole steps, so what is left of it tells how far the last one is filled
+                    p += left % step
                 first[k] = <int32_t>i
                 begin[k] = <int32_t>p
                 k += 1
                 p += fixed
-                left = most
-            if p + wanted[i] > INT32_MAX:
+                left = whole
+                inside = 0
+            if p + wanted[i] + step > INT32_MAX:
                 with gil:
                     raise ValueError("more than 2 GiB of messages")
             at[i] = <int32_t>p
             p += wanted[i]
             left -= wanted[i]
+            inside += limit > 0
+        if k:
+            p += left % step
         first[k] = <int32_t>n
         begin[k] = <int32_t>p
     return at_, first_[:k + 1], begin_[:k + 1]
@@ -117,16 +128,19 @@ def scatter(buf, at, plan, columns):
         free(cols)
 
 
-def scatter_strings(buf, end, offsets, data):
-    """Write variable-length values, each behind its length in 1 octet (up to 254) or 3 (RFC 7011 section 7).
+def scatter_strings(buf, end, offsets, data, *, shortest=255):
+    """Write variable-length values, each behind its length in 1 octet or 3 (RFC 7011 section 7).
 
     buf: octets, written to; values must not overlap. end: int32[r], where each value ends.
     offsets: int32[r+1], data: octets: an Arrow binary column.
+    shortest: values from so many octets on (255 at most) get 3; 0 = all of them.
     """
     cdef uint8_t[::1] wire = writable(buf)
     cdef const int32_t[::1] ends = numbers(end), bounds = numbers(offsets)
     cdef const uint8_t[::1] values = octets(data)
-    cdef Py_ssize_t k, length, x, n = ends.shape[0], total = wire.shape[0]
+    cdef Py_ssize_t k, length, x, n = ends.shape[0], total = wire.shape[0], least = shortest
+    if not 0 <= least <= 255:
+        raise ValueError(f"a length of 3 octets from {shortest} on")
     if bounds.shape[0] != n + 1:
         raise ValueError(f"{bounds.shape[0]} offsets for {n} values")
     check_offsets(bounds, values.shape[0])
@@ -135,7 +149,7 @@ def scatter_strings(buf, end, offsets, data):
             raise ValueError(f"value {k} has {bounds[k + 1] - bounds[k]} octets")
     for k in range(n):
         length = bounds[k + 1] - bounds[k]
-        if ends[k] - length - (1 if length < 255 else 3) < 0 or ends[k] > total:
+        if ends[k] - length - (1 if length < least else 3) < 0 or ends[k] > total:
             raise IndexError(f"value {k} of {length} octets up to {ends[k]} is not inside {total} octets")
     with nogil:
         for k in range(n):
@@ -143,7 +157,7 @@ def scatter_strings(buf, end, offsets, data):
             x = ends[k] - length
             if length:
                 memmove(&wire[x], &values[bounds[k]], length)
-            if length < 255:
+            if length < least:
                 wire[x - 1] = <uint8_t>length
             else:
                 wire[x - 3] = 255

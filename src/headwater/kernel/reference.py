@@ -35,6 +35,7 @@ __all__ = [
     "columns",
     "dicts",
     "dissect",
+    "gather_rows",
     "pack",
     "pcap_packets",
     "pcapng_packets",
@@ -198,26 +199,34 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
-def pack(sizes: Numbers, budget: int, header: int) -> tuple[Ints, Ints, Ints]:
+def pack(sizes: Numbers, budget: int, header: int, *, align: int = 1, most: int = 0) -> tuple[Ints, Ints, Ints]:
     """Put records into messages in order, as many as fit -> at[r], first[k+1], begin[k+1]."""
     wanted = numbers_of(sizes)
     if not 1 <= budget <= INT32_MAX or not 0 <= header <= INT32_MAX:
         raise ValueError(f"a budget of {budget} octets after a header of {header}")
-    budget, header = index(budget), index(header)
-    at, first, begin, position, left = [], [], [], 0, -1
+    if not 1 <= align <= budget or not 0 <= most <= INT32_MAX:
+        raise ValueError(f"at most {most} records, aligned to {align} octets, in a budget of {budget}")
+    budget, header, align, most = index(budget), index(header), index(align), index(most)
+    budget -= budget % align
+    at: list[int] = []
+    first: list[int] = []
+    begin: list[int] = []
+    position, left = 0, -1
     for row, size in enumerate(wanted.tolist()):
         if not 1 <= size <= budget:
             raise ValueError(f"record {row} of {size} octets for a budget of {budget}")
-        if size > left:
+        if size > left or (most and row - first[-1] == most):
+            position += left % align if first else 0
             first.append(row)
             begin.append(position)
             position += header
             left = budget
+        if position + size + align > INT32_MAX:
+            raise ValueError("more than 2 GiB of messages")
         at.append(position)
         position += size
         left -= size
-        if position > INT32_MAX:
-            raise ValueError("more than 2 GiB of messages")
+    position += left % align if first else 0
     return np.array(at, np.int32), np.array([*first, len(wanted)], np.int32), np.array([*begin, position], np.int32)
 
 
@@ -238,21 +247,27 @@ def scatter(buf: Writable, at: Numbers, plan: Numbers, columns: Iterable[npt.Arr
             octets[place + j] = raw[:, j - field.width]
 
 
-def scatter_strings(buf: Writable, end: Numbers, offsets: Numbers, data: Readable) -> None:
-    """Write each value so that it ends at end[k], behind its length in 1 octet (< 255) or 3 (RFC 7011 section 7)."""
+def scatter_strings(buf: Writable, end: Numbers, offsets: Numbers, data: Readable, *, shortest: int = 255) -> None:
+    """Write each value so that it ends at end[k], behind its length in 1 octet or 3 (RFC 7011 section 7)."""
     octets, ends, bounds, source = octets_of(buf, writable=True), numbers_of(end), numbers_of(offsets), octets_of(data)
+    shortest = index(shortest)
+    if not 0 <= shortest <= 255:
+        raise ValueError(f"a length of 3 octets from {shortest} on")
     if len(bounds) != len(ends) + 1:
         raise ValueError(f"{len(bounds)} offsets for {len(ends)} values")
     check_offsets(bounds, len(source))
     sizes = np.diff(bounds)
     if (sizes > 65535).any():
         raise ValueError("a value of more than 65535 octets")
-    if ((ends - np.where(sizes < 255, 1, 3) < sizes) | (ends > len(octets))).any():
+    if ((ends - np.where(sizes < shortest, 1, 3) < sizes) | (ends > len(octets))).any():
         raise IndexError(f"values that are not inside {len(octets)} octets")
     for stop, size, at in zip(ends.tolist(), sizes.tolist(), bounds.tolist(), strict=False):
-        prefix = bytes((size,)) if size < 255 else b"\xff" + size.to_bytes(2)
+        prefix = bytes((size,)) if size < shortest else b"\xff" + size.to_bytes(2)
         octets[stop - size : stop] = source[at : at + size]
         octets[stop - size - len(prefix) : stop - size] = np.frombuffer(prefix, np.uint8)
+
+
+_ROW_NUMBERS = {"u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f4", "f8"}
 
 
 class _Field(NamedTuple):
@@ -314,6 +329,40 @@ def dicts(names: tuple[str, ...], columns: Iterable[Any], dotted: Iterable[bool]
             raise ValueError(f"columns of {count} and of {len(column)} rows")
         cells.append(_cells(column, is_text))
     return (dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True))
+
+
+def gather_rows(
+    rows: list[Any], keys: tuple[str, ...] | None, dtypes: Iterable[npt.DTypeLike | None]
+) -> list[npt.NDArray[Any] | list[Any]]:
+    """Columns of rows, dicts or tuples -> for each dtype an array, or the objects where not all fit it as numbers."""
+    wanted = list(dtypes)
+    if keys is not None and len(keys) != len(wanted):
+        raise ValueError(f"{len(keys)} keys for {len(wanted)} columns")
+    for number, row in enumerate(rows):
+        if not isinstance(row, tuple if keys is None else dict):
+            raise TypeError(f"row {number} is no {'tuple' if keys is None else 'dict'}")
+        if keys is None and len(row) != len(wanted):
+            raise ValueError(f"row {number} has {len(row)} values, not {len(wanted)}")
+    cells: list[list[Any]] = [
+        [tuple.__getitem__(row, f) for row in rows] if keys is None else [dict.get(row, keys[f]) for row in rows]
+        for f in range(len(wanted))
+    ]
+    return [column if dtype is None else _numbers(column, dtype) for column, dtype in zip(cells, wanted, strict=True)]
+
+
+def _numbers(cells: list[Any], given: npt.DTypeLike) -> npt.NDArray[Any] | list[Any]:
+    dtype = np.dtype(given)
+    if f"{dtype.kind}{dtype.itemsize}" not in _ROW_NUMBERS or not dtype.isnative:
+        raise ValueError(f"a column of {dtype}")
+    if any(type(cell) is not (float if dtype.kind == "f" else int) for cell in cells):
+        return cells
+    if dtype.kind == "f":
+        with np.errstate(over="ignore", invalid="ignore"):
+            real = np.array(cells, np.float64)
+            narrow = real.astype(dtype)
+        return narrow if ((narrow == real) | np.isnan(real)).all() else cells
+    limits = np.iinfo(dtype)
+    return np.array(cells, dtype) if all(limits.min <= cell <= limits.max for cell in cells) else cells
 
 
 def _cells(column: Any, is_text: bool) -> list[Any]:
