@@ -138,9 +138,9 @@ def scatter_strings(buf, end, offsets, data, *, shortest=255):
     cdef uint8_t[::1] wire = writable(buf)
     cdef const int32_t[::1] ends = numbers(end), bounds = numbers(offsets)
     cdef const uint8_t[::1] values = octets(data)
-    cdef Py_ssize_t k, length, x, n = ends.shape[0], total = wire.shape[0], least = shortest
-    if not 0 <= least <= 255:
+    if not 0 <= shortest <= 255:
         raise ValueError(f"a length of 3 octets from {shortest} on")
+    cdef Py_ssize_t k, length, x, n = ends.shape[0], total = wire.shape[0], least = shortest
     if bounds.shape[0] != n + 1:
         raise ValueError(f"{bounds.shape[0]} offsets for {n} values")
     check_offsets(bounds, values.shape[0])

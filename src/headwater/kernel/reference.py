@@ -250,9 +250,9 @@ def scatter(buf: Writable, at: Numbers, plan: Numbers, columns: Iterable[npt.Arr
 def scatter_strings(buf: Writable, end: Numbers, offsets: Numbers, data: Readable, *, shortest: int = 255) -> None:
     """Write each value so that it ends at end[k], behind its length in 1 octet or 3 (RFC 7011 section 7)."""
     octets, ends, bounds, source = octets_of(buf, writable=True), numbers_of(end), numbers_of(offsets), octets_of(data)
-    shortest = index(shortest)
     if not 0 <= shortest <= 255:
         raise ValueError(f"a length of 3 octets from {shortest} on")
+    shortest = index(shortest)
     if len(bounds) != len(ends) + 1:
         raise ValueError(f"{len(bounds)} offsets for {len(ends)} values")
     check_offsets(bounds, len(source))
