@@ -96,3 +96,15 @@ def test_values_without_a_json_number_and_nulls() -> None:
         'NaN,true,00ff,"",18446744073709551615,',
         "0.1,,6162,,0,",
     ]
+
+
+def test_what_fills_up_text_of_a_fixed_length_is_left_out() -> None:
+    batch = batch_of(
+        build.template_set(build.template(256, (82, 8), (83, build.VARIABLE))),
+        build.data_set(256, b"eth\0\0\0\0\0", build.var(b"a\0")),
+    )
+    assert batch["interfaceName"].tolist() == ["eth\0\0\0\0\0"]
+    out = io.BytesIO()
+    CsvSink(out, ["interfaceName"]).write(batch)
+    assert out.getvalue() == b"interfaceName\neth\n"
+    assert list(json_rows(batch)) == [{"interfaceName": "eth", "interfaceDescription": "a\0"}]

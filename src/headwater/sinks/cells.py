@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headwater.batch.cells import Style, cells
-from headwater.model.types import DataType
+from headwater.model.types import VARIABLE, DataType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,7 +44,17 @@ def chunks(
         count = stop - start if part is None else int(np.count_nonzero(part))
         if count:
             picked = None if count == stop - start else part
-            yield count, [_cells(column.type, batch[column.name], start, stop, picked) for column in columns]
+            yield (
+                count,
+                [_shown(column, _cells(column.type, batch[column.name], start, stop, picked)) for column in columns],
+            )
+
+
+def _shown(column: Column, values: list[Any]) -> list[Any]:
+    """Text of a fixed length without the U+0000 that fill it up: they would make a file of text a binary one."""
+    if column.type is not DataType.STRING or column.length in (None, VARIABLE):
+        return values
+    return [None if value is None else value.rstrip("\0") for value in values]
 
 
 def _cells(type: DataType, values: Values, start: int, stop: int, picked: Mask | None) -> list[Any]:
