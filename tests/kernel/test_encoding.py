@@ -14,6 +14,18 @@ from tests.kernel.cases import i32
 both_backends = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+def test_memory_for_messages_is_octets_of_the_wanted_number(kernel: ModuleType) -> None:
+    for size in (0, 1, 100_000):
+        octets = kernel.fresh(size)
+        octets[:] = 7
+        assert octets.dtype == np.uint8
+        assert octets.tolist() == [7] * size
+    assert kernel.fresh(100_000) is not octets
+    for wrong in (-1, 2**31):
+        with pytest.raises(ValueError, match="octets"):
+            kernel.fresh(wrong)
+
+
 def test_records_fill_messages_greedily(kernel: ModuleType) -> None:
     at, first, begin = kernel.pack(i32([4, 4, 3, 10, 1]), 10, 20)
     assert at.tolist() == [20, 24, 48, 71, 101]

@@ -1,5 +1,14 @@
 # Columns to wire octets.
 
+def fresh(size):
+    """uint8[size] for messages, of undefined content: memory of results that nobody uses any more."""
+    if not 0 <= size <= INT32_MAX:
+        raise ValueError(f"{size} octets for messages")
+    cdef Py_ssize_t n = size
+    cdef uint8_t *p
+    return Slab(room(n)).array(n, UINT8, 1, &p)
+
+
 def pack(sizes, budget, header, *, align=1, most=0):
     """Put records into messages in order, as many as fit -> at[r], first[k+1], begin[k+1].
 

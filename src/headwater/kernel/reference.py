@@ -35,6 +35,7 @@ __all__ = [
     "columns",
     "dicts",
     "dissect",
+    "fresh",
     "gather_rows",
     "pack",
     "pcap_packets",
@@ -197,6 +198,13 @@ def _is_utf8(text: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def fresh(size: int) -> Octets:
+    """uint8[size] for messages, of undefined content."""
+    if not 0 <= size <= INT32_MAX:
+        raise ValueError(f"{size} octets for messages")
+    return np.empty(index(size), np.uint8)
 
 
 def pack(sizes: Numbers, budget: int, header: int, *, align: int = 1, most: int = 0) -> tuple[Ints, Ints, Ints]:
