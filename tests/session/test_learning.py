@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
+
+import numpy as np
 import pytest
 
 from headwater.errors import FaultKind
 from headwater.model.types import DataType
-from headwater.session import Limits, Session, TemplateLearned
+from headwater.session import Datagrams, DataSets, Limits, Session, SessionKey, TemplateLearned
+from headwater.session.templates import TemplateTable
 from tests import build as b
 from tests.oracle import Account, listen
 
@@ -52,6 +56,56 @@ def test_a_template_that_was_there_before_is_told_again_and_used_from_then_on() 
         learned = [item for item in told.items if isinstance(item, TemplateLearned)]
         assert [(item.template.id, item.retyped) for item in learned] == [(256, False), (300, False), (256, True)]
         assert FaultKind.TEMPLATE_REPLACED not in told.kinds
+
+
+@pytest.mark.parametrize("domains", [1, 100])
+def test_a_teacher_defined_again_and_again_costs_no_more_than_its_sets(
+    domains: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushed = 0
+    push = heapq.heappush
+
+    def counted(heap: list[int], ordinal: int) -> None:
+        nonlocal pushed
+        pushed += 1
+        push(heap, ordinal)
+
+    monkeypatch.setattr(heapq, "heappush", counted)
+    other = b.options_template_set(b.options_template(300, (346, 4), (303, 2), (339, 1), scope=2))
+    short = b.data_set(300, b.uint(PEN) + b.uint(6, 2) + b.uint(STRING, 1))
+    stream = b"".join(
+        b.message(*sets, domain=i % domains)
+        for i in range(200)
+        for sets in ((TEACHER, taught(teach())), (other, short))
+    )
+    told = listen(stream, transport="tcp")
+    assert told.session.counters["elements_learned"] == 2
+    assert pushed <= 400
+
+
+def test_a_thousand_exporters_that_teach_do_not_cost_a_look_at_all_templates_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked = 0
+    look = TemplateTable._intern_only_used
+
+    def counted(table: TemplateTable) -> None:
+        nonlocal looked
+        looked += 1
+        look(table)
+
+    monkeypatch.setattr(TemplateTable, "_intern_only_used", counted)
+    session = Session()
+    message = b.message(TEACHER, taught(teach()), MINE, b.data_set(256, ROW))
+    for number in range(50):
+        key = SessionKey(f"192.0.2.{number}", 4739)
+        octets = np.frombuffer(message, np.uint8)
+        start, end = np.array([0], np.int32), np.array([len(octets)], np.int32)
+        whence = np.array([0], np.int32), [key], np.array([0], np.int64), np.array([0], np.int64)
+        sets = [e for e in session.receive_datagrams(Datagrams(octets, start, end, *whence)) if isinstance(e, DataSets)]
+        assert [one.template.fields[0].name for one in sets if one.template.id == 256] == ["mine"]
+    assert session.counters["elements_learned"] == 50
+    assert looked < 5
 
 
 def test_what_is_taught_holds_for_all_domains_of_the_session_and_for_no_other_session() -> None:

@@ -9,7 +9,7 @@ import pytest
 from headwater.errors import FaultKind
 from headwater.session import Session
 from tests import build as b
-from tests.oracle import listen
+from tests.oracle import Account, listen
 
 CHECKED = b.options_template_set(b.options_template(400, (263, 1), (262, 16)))
 FLOWS = b.template_set(b.template(256, (8, 4), (82, b.VARIABLE)))
@@ -98,3 +98,15 @@ def test_session_details_are_kept_by_name() -> None:
         "exporterTransportPort": 4739,
         "minExportSeconds": 99,
     }
+
+
+def test_details_of_very_many_names_are_kept_up_to_a_bound() -> None:
+    told = Account(Session(transport="file"))
+    for first in range(1000, 2000, 100):
+        fields = [(id, 2, b.DOCUMENTATION_PEN) for id in range(first, first + 100)]
+        told.feed(
+            b.message(
+                b.options_template_set(b.options_template(400, (267, 1), *fields)), b.data_set(400, bytes(201))
+            )
+        )
+    assert len(told.session.details) == 256

@@ -178,3 +178,10 @@ def test_a_gap_tells_the_offset_of_the_message_after_it() -> None:
     first, second = message(0, 2), message(9, 1)
     told = Account(listen(transport="tcp").session).feed(first + second)
     assert [gap.offset for gap in told.gaps] == [len(first)]
+
+
+def test_a_ledger_takes_over_what_another_has_counted() -> None:
+    ledger, other = DomainLedger(1, messages=2, records=3, lost=1), DomainLedger(9, messages=5, late=1, malformed=2)
+    ledger.absorb(other)
+    assert (ledger.messages, ledger.records, ledger.lost, ledger.late, ledger.malformed) == (7, 3, 1, 1, 2)
+    assert ledger.domain == 1

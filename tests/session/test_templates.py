@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from headwater.errors import FaultKind
-from headwater.session import Limits, Session, TemplateLearned, TemplateWithdrawn, Transport
+from headwater.session import Limits, Session, SessionKey, TemplateLearned, TemplateWithdrawn, Transport
+from headwater.session.saved import SavedTemplate
+from headwater.session.templates import TemplateTable
 from tests import build as b
 from tests.oracle import Account, listen
 
@@ -279,6 +281,24 @@ def test_templates_do_not_expire_where_nothing_is_lost(transport: str) -> None:
     assert told.faults == []
 
 
+def test_many_templates_in_use_are_not_looked_through_for_each_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+    look = TemplateTable._intern_only_used
+
+    def counted(table: TemplateTable) -> None:
+        nonlocal looks
+        looks += 1
+        look(table)
+
+    monkeypatch.setattr(TemplateTable, "_intern_only_used", counted)
+    session = Session(limits=Limits(templates=16))
+    for exporter in range(64):
+        key = SessionKey(f"192.0.2.{exporter}")
+        session.restore(SavedTemplate(10, key, 1, 256 + i, 0, ((0, 1 + exporter, 4),), 0.0) for i in range(16))
+    assert len(session.snapshot()) == 64 * 16
+    assert looks < 10
+
+
 def test_definitions_without_end_do_not_grow_the_session() -> None:
     session = Session(limits=Limits(templates=16))
     for number in range(2000):
@@ -286,5 +306,5 @@ def test_definitions_without_end_do_not_grow_the_session() -> None:
         list(session.receive(b.message(b.template_set(b.template(256 + number % 16, *fields)))))
     table = session._state.table
     assert len(session.templates(1)) == 16
-    assert len(table._interned) <= 2 * 16 + 1
+    assert sum(map(len, table._interned.values())) == table._num_interned <= 2 * 16 + 1
     assert len(table._parsed) <= 256

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 
 from headwater.errors import FaultKind
 from headwater.session.key import SessionKey
 from headwater.transport.capture import is_capture
+from headwater.transport.capture.framing import PcapngFraming
 from tests import build, packets
 from tests.packets import PEER, PEER6, ethernet, udp
 from tests.transport.capturing import KEY, run
@@ -139,6 +141,43 @@ def test_each_interface_has_its_link_type_and_clock() -> None:
     got = run(data)
     assert got.payloads == [MESSAGES[0]] * 20
     assert [one.received for one in got.datagrams] == [time for *_, time in interfaces for _ in range(2)]
+
+
+def test_every_interface_may_have_a_clock_of_its_own() -> None:
+    count, data = 3000, packets.section()
+    for number in range(count):
+        data += packets.interface(packets.RAW, resolution=(6, 9, 0x80 | 10)[number % 3], offset_s=number)
+    frame = udp(MESSAGES[0])
+    for number in reversed(range(count)):
+        data += packets.enhanced(frame, number=number, ticks=1 << 20)
+    units = (10**6, 10**9, 1 << 10)
+    for window in (5000, 8 << 20):
+        received = [one.received for one in run(data, window=window).datagrams]
+        assert received == [n * 10**9 + (1 << 20) * 10**9 // units[n % 3] for n in reversed(range(count))]
+
+
+def test_a_section_of_more_interfaces_than_any_system_has_ends_the_file() -> None:
+    data = packets.section() + packets.interface() * 70_000
+    got = run(data + packets.interface() * 1000 + packets.enhanced(FRAMES[0]), window=100_000)
+    (fault,) = got.faults
+    assert (fault.kind, got.datagrams) == (FaultKind.CAPTURE_DAMAGED, [])
+    assert "too many interfaces" in fault.detail
+
+
+def test_sections_without_end_do_not_grow_the_reader() -> None:
+    one = packets.section() + packets.interface() * 3 + packets.enhanced(FRAMES[0], number=2)
+    got = run(one * 2000, window=10_000)
+    assert got.payloads == MESSAGES[:1] * 2000
+    framing = PcapngFraming()
+    octets = np.frombuffer(one * 2000, np.uint8)
+    assert framing.read(octets, 0)[1] == len(octets)
+    assert len(framing._interfaces) == 3
+
+
+def test_the_format_is_known_once_the_header_was_read() -> None:
+    assert run(packets.pcap([])).capture.format == "pcap"
+    assert run(packets.section()).capture.format == "pcapng"
+    assert run(packets.pcap([])[:20]).capture.format == ""
 
 
 def test_simple_packets_are_of_the_first_interface_and_have_no_time() -> None:

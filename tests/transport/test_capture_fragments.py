@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from random import Random
 
 import pytest
 
@@ -31,6 +32,14 @@ def test_fragments_in_any_order_become_a_datagram(peer: packets.Endpoints, order
     assert got.payloads == [MESSAGE]
     assert got.counters() == {"packets": 3, "datagrams": 1, "fragments": 3, "reassembled": 1}
     assert got.faults == []
+
+
+def test_a_datagram_of_thousands_of_fragments_is_put_together() -> None:
+    longest = udp_datagram(bytes(range(256)) * 250 + build.message())
+    parts = packets.fragments(longest, 8)
+    Random(1).shuffle(parts)
+    got = run(packets.pcap(parts, link=packets.RAW), ports=[PEER[3]])
+    assert got.payloads == [longest[8:]]
 
 
 def test_a_datagram_stands_where_its_last_fragment_came_and_has_its_offset_and_time() -> None:

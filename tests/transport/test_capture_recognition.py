@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+from headwater.errors import FaultKind
 from tests import build, packets
 from tests.packets import PEER, ethernet, udp
 from tests.transport.capturing import run
@@ -119,11 +120,14 @@ def test_peers_are_numbered_in_order_of_appearance_for_the_whole_capture(window:
 
 
 @pytest.mark.parametrize("window", [64, 8 << 20])
-def test_peers_beyond_the_limit_are_ignored(window: int) -> None:
+def test_peers_beyond_the_limit_are_ignored_and_told(window: int) -> None:
+    size = 16 + 28 + len(IPFIX)
     frames = [udp(IPFIX, (f"10.0.0.{k % 4}", 5, "10.0.0.2", 2055)) for k in range(8)]
     got = run(packets.pcap(frames, link=packets.RAW), window=window, most_peers=3)
     assert got.counters() == {"packets": 8, "datagrams": 6, "ignored": 2}
     assert len(got.capture.keys) == 3
+    assert [(fault.kind, fault.offset) for fault in got.faults][:1] == [(FaultKind.SESSION_LIMIT, 24 + 3 * size + 44)]
+    assert sum(fault.count for fault in got.faults) == 2
 
 
 def test_many_peers_are_told_apart() -> None:

@@ -119,6 +119,19 @@ def test_a_reset_ends_a_stream_and_a_new_connection_begins_another() -> None:
     assert [len(part.octets) for part in got.parts] == [len(STREAM), len(STREAM), 1400, len(STREAM)]
 
 
+@pytest.mark.parametrize("peer", [PEER, ELSEWHERE])
+def test_packets_that_a_mirror_port_shows_twice_count_once(peer: packets.Endpoints) -> None:
+    begin, *middle, _ = segments(size=len(MESSAGES[0]), peer=peer)
+    last = (NOW, tcp(MESSAGES[-1], ISN + 1 + len(STREAM), peer, flags=FIN | ACK))
+    got = capture(*(packet for packet in (begin, *middle, last) for _ in range(2)))
+    assert got.streams == {SessionKey(*peer): STREAM + MESSAGES[-1]}
+    assert [part.is_end for part in got.parts] == [True]
+    again = segments(peer=peer, first=ISN + 1 + 2 * len(STREAM))
+    assert len(capture(begin, *middle, last, last, *again).streams[SessionKey(*peer)]) == 2 * len(STREAM) + len(
+        MESSAGES[-1]
+    )
+
+
 def test_the_first_segment_may_come_late() -> None:
     begin, first, second, *rest = segments()
     assert capture(begin, second, first, *rest).streams == {SessionKey(*PEER): STREAM}
@@ -153,6 +166,17 @@ def test_the_answers_of_the_collector_are_ignored() -> None:
     assert got.capture.ignored == 2
 
 
+def test_connections_that_may_be_ipfix_wait_within_the_bound_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_WAITING_IN_ALL", 3000)
+    streams = module.Streams()
+    for number in range(50):
+        key = bytes((6, 4, number, 1, 18, 131, 0, 0)) + bytes(32)
+        for sequence, flags, payload in ((0, SYN, b""), (100, ACK, STREAM[:700])):
+            segment = module.Segment(sequence, flags, payload, 0, NOW)
+            streams.receive(key, segment, is_wanted=False, is_likely=True)
+        assert streams._waiting <= 3000
+
+
 def test_streams_and_what_waits_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_STREAMS", 4)
     monkeypatch.setattr(module, "MOST_WAITING_IN_ALL", 3000)
@@ -162,3 +186,13 @@ def test_streams_and_what_waits_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     got = capture(*given)
     assert len(got.streams) == 20
     assert all(octets == STREAM[:700] + STREAM[1400:2100] for octets in got.streams.values())
+
+
+def test_a_stream_beside_fragments_of_an_exporter_that_is_new_is_read() -> None:
+    payload = build.flows(40)[0]
+    peer = ("10.0.0.7", 1007, "10.0.0.9", 4739)
+    pieces = packets.fragments(packets.udp_datagram(payload, peer), 64, peer=peer)
+    got = capture(*[(NOW, piece) for piece in pieces], *segments())
+    assert got.streams == {SessionKey(*PEER): STREAM}
+    assert got.faults == []
+    assert got.capture.datagrams == 1

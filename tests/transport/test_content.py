@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from headwater.transport.content import Content, content_of, describe_foreign
+from headwater.wire.dialect import DIALECTS
+from headwater.wire.legacy import MOST_RECORDS, fixed_templates
+from tests import packets
+from tests.transport.capturing import run
 
 KINDS = {
     "an nfcapd file of nfdump": [bytes.fromhex("0ca502000100"), bytes.fromhex("a50c0001")],
@@ -55,6 +61,19 @@ def test_ipfix_begins_with_its_version_and_one_octet_is_enough_to_hope() -> None
 )
 def test_captures_are_known_by_their_magic_in_either_byte_order(head: str) -> None:
     assert content_of(bytes.fromhex(head)) is Content.CAPTURE
+
+
+@pytest.mark.parametrize("version", [1, 5, 7, 8])
+def test_a_full_packet_is_netflow_in_a_file_and_in_a_capture(version: int) -> None:
+    record = min(template.min_length for template in fixed_templates(version).values())
+    count = MOST_RECORDS[version]
+    head = struct.pack("!HH", version, count) + bytes(18) + b"\1"  # the first aggregation of NetFlow v8
+    packet = head.ljust(DIALECTS[version].header + count * record, b"\0")
+    assert content_of(packet) is Content.NETFLOW
+    assert len(run(packets.pcap([packets.udp(packet, (*packets.PEER[:3], 12345))], link=packets.RAW)).datagrams) == 1
+    more = struct.pack("!HH", version, count + 1) + packet[4:] + bytes(record)
+    assert content_of(more) is None
+    assert run(packets.pcap([packets.udp(more, (*packets.PEER[:3], 12345))], link=packets.RAW)).datagrams == []
 
 
 @pytest.mark.parametrize("head", ["0005001e00000001", "00090007000186a0", "0001001800000001", "0007001b00000001"])

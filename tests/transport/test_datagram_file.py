@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from headwater.session import Datagrams
 from headwater.transport.datagram_file import DatagramFile
 from headwater.transport.raw import RawStream
 from headwater.transport.windows import MappedWindows, StreamWindows
+from headwater.wire.legacy import fixed_templates
 from tests import build as b
 
 PACKETS = (
@@ -42,6 +44,50 @@ def test_packets_of_all_versions_are_told_apart_however_the_file_is_cut(window: 
         offsets = np.concatenate([part.offset for part in found]).tolist()
         assert offsets == [sum(map(len, PACKETS[:i])) for i in range(len(PACKETS))]
         assert file.offset == len(octets)
+
+
+@pytest.mark.parametrize("packet", [PACKETS[1], PACKETS[3]], ids=["NetFlow v5", "IPFIX"])
+def test_a_packet_whose_header_tells_its_length_waits_for_nothing(packet: bytes) -> None:
+    file = DatagramFile(MappedWindows(memoryview(packet + PACKETS[1]), window=len(packet)))
+    assert payloads([next(part for part in file if isinstance(part, Datagrams))]) == [packet]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"\xff" * 200_000, b"\x00\x09" + bytes(19) + b"\xff" * 200_000, b"\x00\x08\x00\x01" + b"\xff" * 200_000],
+    ids=["no version", "FlowSets of NetFlow v9", "an aggregation of NetFlow v8"],
+)
+def test_what_cannot_be_told_apart_comes_in_pieces_no_longer_than_a_datagram(damage: bytes) -> None:
+    octets = PACKETS[1] + damage
+    for window in (1000, 8 << 20):
+        file = DatagramFile(MappedWindows(memoryview(octets), window=window))
+        found = payloads([part for part in file if isinstance(part, Datagrams)])
+        assert found[0] == PACKETS[1]
+        assert b"".join(found) == octets
+        assert max(map(len, found)) <= 65507
+
+
+@pytest.mark.parametrize("count", [0, 3, 65535])
+def test_a_count_that_the_octets_do_not_bear_out_loses_no_octets(count: int) -> None:
+    octets = bytearray(PACKETS[1] + PACKETS[3])
+    octets[2:4] = count.to_bytes(2)
+    found = [part for part in DatagramFile(MappedWindows(memoryview(octets))) if isinstance(part, Datagrams)]
+    assert b"".join(payloads(found)) == octets
+
+
+def test_padding_behind_the_last_flowset_stays_with_its_packet() -> None:
+    padded = [PACKETS[0] + bytes(8), PACKETS[2] + bytes(3), PACKETS[4]]
+    found = [part for part in DatagramFile(MappedWindows(memoryview(b"".join(padded)))) if isinstance(part, Datagrams)]
+    assert payloads(found) == padded
+
+
+def test_aggregations_of_netflow8_have_records_of_their_own_length() -> None:
+    packets = []
+    for aggregation, template in sorted(fixed_templates(8).items()):
+        head = struct.pack("!HHIIIIBBBBI", 8, 2, 1000, b.EXPORT_TIME, 0, 0, 0, 0, aggregation - 128, 2, 0)
+        packets.append(head + bytes(2 * template.min_length))
+    found = [part for part in DatagramFile(MappedWindows(memoryview(b"".join(packets)))) if isinstance(part, Datagrams)]
+    assert payloads(found) == packets
 
 
 def test_a_dump_is_read_as_one_exporter() -> None:

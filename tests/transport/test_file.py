@@ -224,6 +224,29 @@ def test_a_pipe_is_read_as_octets_come() -> None:
         assert not file.closed
 
 
+def test_a_window_of_a_slow_pipe_grows_only_when_it_was_full() -> None:
+    reading, writing = os.pipe()
+    with open(reading, "rb") as file, open(writing, "wb", buffering=0) as pipe:  # noqa: PTH123  # descriptors
+        pipe.write(DATA[:8])
+        windows = open_one(file, window=100)
+        for size in range(8, 108, 10):
+            window, _ = windows.next(0)
+            assert (bytes(window), memoryview(window.obj).nbytes) == (DATA[:size], 100 if size < 100 else 200)
+            pipe.write(DATA[size : size + 10])
+        windows.close()
+
+
+def test_a_window_that_nothing_was_taken_of_is_always_followed_by_a_longer_one() -> None:
+    windows = open_one(io.BytesIO(DATA), window=100)
+    while len(windows.next(0)[0]) < 1600:
+        pass
+    before = len(windows.next(1)[0])
+    for _ in range(3):
+        window, _ = windows.next(0)
+        assert len(window) > before
+        before = len(window)
+
+
 def test_a_named_pipe_is_a_source(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)

@@ -129,6 +129,11 @@ class Session:
         found = peer.domains.get(domain) if peer is not None else None
         return {id: known.template for id, known in found.known.items()} if found else {}
 
+    def registry_of(self, key: SessionKey | None = None, version: int = 10) -> Registry:
+        """Names and types in force for one exporter, with what it taught (RFC 5610). key, version: as for templates."""
+        peer = self._state.table.peers.find(DIALECTS[version], self._keys[0] if key is None else key)
+        return self._state.table.peers.registry if peer is None else peer.registry
+
     def receive(self, data: Buffer, *, now: float = 0.0, ends: Iterable[int] | None = None) -> Iterator[Event]:
         """Events of `data`, which is taken in before this returns.
 
@@ -174,7 +179,7 @@ class Session:
             return iter(())
         self._state.counters["datagrams"] += len(starts)
         events = self._begin(now)
-        frames = frame_datagrams(buf, starts, ends, salvage=self._state.salvage)
+        frames = frame_datagrams(buf, starts, ends, peer, salvage=self._state.salvage)
         self._consume(int((ends - starts).sum()))
         at = frames.datagram
         assert at is not None
@@ -304,7 +309,7 @@ class Session:
     def _trouble(self, offset: int, trouble: Trouble, key: SessionKey | None) -> Fault:
         if trouble.kind in MALFORMED and trouble.is_message:
             self._state.counters["messages_malformed"] += 1
-        return self._fault(trouble.kind, offset, trouble.number, trouble.detail, key=key)
+        return self._fault(trouble.kind, offset, trouble.number, trouble.detail, trouble.domain, key)
 
     def _expire(self, now: float) -> list[Event]:
         state = self._state

@@ -182,7 +182,7 @@ class DataPass:
         if known.describes_session:
             for ordinal in group.sets.tolist():
                 for record in read_options(known.template, run.body(ordinal), group.scope):
-                    self.state.details.update(record)
+                    self.state.add_details(record)
         first = int(group.sets[0])
         message, order = run.message[group.sets], group.sets.astype(np.int32)
         run.tell(int(message[0]), first, self._event(group, run.buf, message, order, run.messages))

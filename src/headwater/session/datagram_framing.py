@@ -11,8 +11,8 @@ import numpy.typing as npt
 from headwater import kernel
 from headwater.errors import FaultKind
 from headwater.session.framing import I32, Frames, Octets, Trouble, header_of
-from headwater.wire.dialect import DIALECTS, IPFIX, SFLOW, Dialect
-from headwater.wire.legacy import AGGREGATION_AT, fixed_templates, template_id
+from headwater.wire.dialect import DIALECTS, IPFIX, NETFLOW8, SFLOW, Dialect
+from headwater.wire.legacy import AGGREGATION_AT, record_sizes, template_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,25 +20,29 @@ if TYPE_CHECKING:
 U16 = npt.NDArray[np.uint16]
 
 _NO_VERSION = 0xFFFF
-_SFLOW_VERSION = b"\0\0\0\5"
+_SFLOW5 = 5  # its version has 32 bits
 _VERSION_PLAN = np.array([(0, 0, 2, 0)], np.int32)
+_WORD_PLAN = np.array([(0, 0, 4, 0)], np.int32)
 _COUNT_PLAN = np.array([(0, 2, 2, 0)], np.int32)
 _AGGREGATION_PLAN = np.array([(0, AGGREGATION_AT, 1, 0)], np.int32)
 _U2, _U1 = [np.dtype("u2")], [np.dtype("u1")]
 
 
-def frame_datagrams(buf: Octets, starts: I32, ends: I32, *, salvage: bool) -> Frames:
+def frame_datagrams(
+    buf: Octets, starts: I32, ends: I32, peer: I32 | None = None, *, salvage: bool = False
+) -> Frames:
     """Messages of datagrams, in their order; several IPFIX Messages in a datagram are accepted.
 
     starts, ends: int32[d], at least one. The protocol is told by the version of each, so all of them may come mixed.
+    peer: int32[d], whose each is; None = all are of one.
     """
     version = _versions(buf, starts, ends)
     if (version == version[0]).all():
-        return _frame(int(version[0]), buf, starts, ends, salvage=salvage)
+        return _frame(int(version[0]), buf, starts, ends, peer, salvage=salvage)
     parts = []
     for number in np.unique(version).tolist():
         which = np.flatnonzero(version == number)
-        part = _frame(number, buf, starts[which], ends[which], salvage=salvage)
+        part = _frame(number, buf, starts[which], ends[which], None if peer is None else peer[which], salvage=salvage)
         assert part.datagram is not None
         part.datagram = which[part.datagram].astype(np.int32)
         part.troubles = [trouble._replace(datagram=int(which[trouble.datagram])) for trouble in part.troubles]
@@ -57,13 +61,13 @@ def _versions(buf: Octets, starts: I32, ends: I32) -> U16:
     return version
 
 
-def _frame(version: int, buf: Octets, starts: I32, ends: I32, *, salvage: bool) -> Frames:
+def _frame(version: int, buf: Octets, starts: I32, ends: I32, peer: I32 | None, *, salvage: bool) -> Frames:
     """Messages of datagrams of one version."""
     if version == IPFIX.version:
         return _frame_ipfix(buf, starts, ends, salvage=salvage)
     dialect = DIALECTS.get(version)
     if dialect is None:
-        return _none(len(buf), list(_foreign(version, buf, starts, ends)))
+        return _none(len(buf), list(_foreign(version, buf, starts, ends, peer)))
     short = ends - starts < dialect.header
     if not short.any():
         return _frame_netflow(dialect, buf, starts, ends)
@@ -85,9 +89,15 @@ def _frame_netflow(dialect: Dialect, buf: Octets, starts: I32, ends: I32) -> Fra
     body = starts + np.int32(dialect.header)
     if dialect.has_sets:
         return Frames(starts, body, ends, len(buf), version=versions, datagram=datagram)
-    size, troubles = _record_sizes(dialect, buf, starts)
+    id = _template_ids(dialect, buf, starts)
+    size = record_sizes()[id]
+    troubles = []
     known = size > 0
     if not known.all():
+        odd = np.flatnonzero(~known)
+        for i, domain in zip(odd.tolist(), _domains(dialect, buf, starts[odd]), strict=True):
+            detail = f"{dialect.name} aggregation {int(id[i]) - template_id(dialect.version)}"
+            troubles.append(Trouble(FaultKind.AGGREGATION, int(starts[i]), 1, detail, i, domain=domain))
         starts, body, ends, size = starts[known], body[known], ends[known], size[known]
         versions, datagram = versions[known], datagram[known]
     if not len(starts):
@@ -96,26 +106,30 @@ def _frame_netflow(dialect: Dialect, buf: Octets, starts: I32, ends: I32) -> Fra
     room = (ends - body) // size
     count = np.where(claimed == 0, room, np.minimum(claimed, room)).astype(np.int32)
     end = body + count * size
-    for i in np.flatnonzero((claimed != count) | (end != ends)).tolist():
+    odd = np.flatnonzero((claimed != count) | (end != ends))
+    for i, domain in zip(odd.tolist(), _domains(dialect, buf, starts[odd]), strict=True):
         kind = FaultKind.TRUNCATED if claimed[i] > room[i] else FaultKind.COUNT_MISMATCH
         detail = f"{dialect.name}: {int(claimed[i])} records in the header, room for {int(room[i])}"
-        troubles.append(Trouble(kind, int(starts[i]), 1, detail, int(datagram[i]), is_message=False))
+        trouble = Trouble(kind, int(starts[i]), 1, detail, int(datagram[i]), is_message=False, domain=domain)
+        troubles.append(trouble)
     return Frames(starts, body, end, len(buf), troubles, version=versions, datagram=datagram)
 
 
-def _record_sizes(dialect: Dialect, buf: Octets, starts: I32) -> tuple[I32, list[Trouble]]:
-    """(octets of the records of each Message, 0 = of an unknown aggregation, and what is wrong with these)."""
-    sizes = np.zeros(256, np.int32)
-    for id, template in fixed_templates(dialect.version).items():
-        sizes[id] = template.min_length
-    if dialect.version != 8:
-        return np.full(len(starts), sizes[dialect.version], np.int32), []
+def _template_ids(dialect: Dialect, buf: Octets, starts: I32) -> npt.NDArray[np.intp]:
+    """The id of the fixed Template of each Message."""
+    if dialect.version != NETFLOW8.version:
+        return np.full(len(starts), template_id(dialect.version))
     (aggregation,) = kernel.columns(buf, starts[None], _AGGREGATION_PLAN, _U1)
-    size = sizes[np.minimum(template_id(8) + aggregation.astype(np.intp), 255)]
-    return size, [
-        Trouble(FaultKind.AGGREGATION, int(starts[i]), 1, f"{dialect.name} aggregation {int(aggregation[i])}", i)
-        for i in np.flatnonzero(size == 0).tolist()
-    ]
+    return np.minimum(template_id(dialect.version) + aggregation.astype(np.intp), 255)
+
+
+def _domains(dialect: Dialect, buf: Octets, starts: I32) -> list[int]:
+    """The Observation Domain in each header, 0 where the protocol has none."""
+    if dialect.domain is None:
+        return [0] * len(starts)
+    plan = np.array([(0, *dialect.domain, 0)], np.int32)
+    domains: list[int] = kernel.columns(buf, starts[None], plan, [np.dtype("u4")])[0].tolist()
+    return domains
 
 
 def _frame_ipfix(buf: Octets, starts: I32, ends: I32, *, salvage: bool) -> Frames:
@@ -160,18 +174,26 @@ def _rest(buf: Octets, at: int, end: int, datagram: int, *, is_first: bool) -> T
     return Trouble(FaultKind.TRUNCATED, at, 1, f"Message length {length}, datagram has {size} octets", datagram)
 
 
-def _foreign(version: int, buf: Octets, starts: I32, ends: I32) -> Iterator[Trouble]:
-    """One for each datagram of a protocol that is not read; one for all of sFlow, of which there may be many."""
-    is_sflow = [version == SFLOW and buf[start : start + 4].tobytes() == _SFLOW_VERSION for start in starts.tolist()]
-    if any(is_sflow):
-        first = is_sflow.index(True)
-        detail = "sFlow version 5 is not decoded"
-        yield Trouble(FaultKind.SFLOW, int(starts[first]), sum(is_sflow), detail, first, is_message=False)
-    for i, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-        if end - start < 2:
-            yield Trouble(FaultKind.SHORT_HEADER, start, 1, f"{end - start} octets", i)
-        elif not is_sflow[i]:
-            yield Trouble(FaultKind.VERSION, start, 1, f"version {version}, which is no export protocol known here", i)
+def _foreign(version: int, buf: Octets, starts: I32, ends: I32, peer: I32 | None) -> Iterator[Trouble]:
+    """One for each datagram of a protocol that is not read; of sFlow, which comes in masses, one for each exporter."""
+    long = np.flatnonzero(ends - starts >= 4) if version == SFLOW else np.empty(0, np.intp)
+    word = kernel.columns(buf, starts[long][None], _WORD_PLAN, [np.dtype("u4")])[0]
+    sflow = long[word == _SFLOW5]
+    if len(sflow):
+        whose = np.zeros(len(sflow), np.int32) if peer is None else peer[sflow]
+        for first, count in zip(*np.unique(whose, return_index=True, return_counts=True)[1:], strict=True):
+            i = int(sflow[first])
+            detail = "sFlow version 5 is not decoded"
+            yield Trouble(FaultKind.SFLOW, int(starts[i]), int(count), detail, i, is_message=False)
+    rest = np.ones(len(starts), np.bool_)
+    rest[sflow] = False
+    for i in np.flatnonzero(rest).tolist():
+        size = int(ends[i] - starts[i])
+        if size < 2:
+            yield Trouble(FaultKind.SHORT_HEADER, int(starts[i]), 1, f"{size} octets", i)
+        else:
+            detail = f"version {version}, which is no export protocol known here"
+            yield Trouble(FaultKind.VERSION, int(starts[i]), 1, detail, i)
 
 
 def _none(consumed: int, troubles: list[Trouble]) -> Frames:

@@ -23,6 +23,7 @@ class Trouble(NamedTuple):
     """What is wrong with octets that are no Message: kind, position in the buffer, how many there are, words.
 
     datagram: the number of the datagram they are in. is_message: whether a Message is discarded for it.
+    domain: the Observation Domain, where the octets tell it.
     """
 
     kind: FaultKind
@@ -31,6 +32,7 @@ class Trouble(NamedTuple):
     detail: str
     datagram: int = 0
     is_message: bool = True
+    domain: int | None = None
 
 
 @dataclass(slots=True)

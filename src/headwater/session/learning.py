@@ -52,6 +52,7 @@ class Learning:
         self.run, self.state, self.table = run, run.state, run.state.table
         self.changes = Changes()
         self._worklist: list[int] = []
+        self._unawaited: dict[int, dict[int, list[int]]] = {}
         self._checked: set[int] = set()
         self._restarts = {} if run.is_ipfix else find_restarts(run)
         self._scopes_before = {domain.index: domain.scope() for domain in run.domains if domain.lists}
@@ -63,8 +64,9 @@ class Learning:
             tags = run.tag[run.low]
             template = run.low[(tags == TEMPLATE_SET) | (tags == OPTIONS_TEMPLATE_SET)]
             self._worklist = self._unsettled(template).tolist()  # ascending, so already a heap
-        for index, id in self.state.teachers:
-            self._await_types(index, id, -1)
+        for domain in run.domains if self.state.teachers else ():
+            for id in [id for id, known in domain.known.items() if known.teaches_types]:
+                self._await_types(domain.index, id, -1)
         for ordinal in self._restarts:
             heapq.heappush(self._worklist, ordinal)
         done = 0
@@ -151,7 +153,8 @@ class Learning:
             return True
         self._checked.add(message)
         run, salvage = self.run, self.state.salvage
-        first, after = np.searchsorted(run.message, (message, message + 1)).tolist()
+        bounds = np.array((message, message + 1), run.message.dtype)  # or all the others would be widened each time
+        first, after = np.searchsorted(run.message, bounds).tolist()
         domain = run.domain_at(message)
         overlay: dict[int, Known | None] = {}
         data: list[tuple[int, Known | None]] = []
@@ -310,11 +313,15 @@ class Learning:
         return True
 
     def _await_types(self, index: int, id: int, after: int) -> None:
-        """Put Data Sets of a type information Template on the worklist."""
+        """Put Data Sets of a type information Template on the worklist, once however often it is defined."""
         run = self.run
-        sets = np.flatnonzero(run.tag == id)
-        for ordinal in sets[sets > after].tolist():
-            if run.domain_at(int(run.message[ordinal])).index == index:
+        unawaited = self._unawaited.get(id)
+        if unawaited is None:
+            unawaited = self._unawaited[id] = {}
+            for ordinal in np.flatnonzero(run.tag == id).tolist():
+                unawaited.setdefault(run.domain_at(int(run.message[ordinal])).index, []).append(ordinal)
+        for ordinal in unawaited.pop(index, ()):
+            if ordinal > after:
                 heapq.heappush(self._worklist, ordinal)
 
     def _learn_types(self, message: int, ordinal: int) -> None:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 class Limits:
     """Limits. What exceeds them is refused and counted; nothing grows without bound.
 
-    sessions: transport sessions with Templates of their own; the other limits hold for each of them.
+    sessions: transport sessions with Templates of their own; the limits that follow hold for each of them.
     templates: (Options) Templates known at once, over all Observation Domains.
     template_octets: octets of their field specifiers.
     domains: Observation Domains.
+    templates_in_all, template_octets_in_all, domains_in_all: the same for all sessions together.
     template_lifetime_s: seconds a Template lives on UDP or DTLS without being sent again (RFC 7011 §8.4, RFC 6728).
     held_octets, held_sets, held_s: Data Sets of all sessions that are kept until their Template arrives (RFC 7011
         §8); 0 sets = none.
@@ -24,6 +25,9 @@ class Limits:
     templates: int = 4096
     template_octets: int = 4 << 20
     domains: int = 1024
+    templates_in_all: int = 1 << 19
+    template_octets_in_all: int = 64 << 20
+    domains_in_all: int = 1 << 17
     template_lifetime_s: float = 1800.0
     held_octets: int = 1 << 20
     held_sets: int = 1024

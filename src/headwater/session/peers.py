@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
 
 I32 = npt.NDArray[np.int32]
 
+_ASKED = 64
+"""Sessions of one address that are asked for a Template; it is a hint, and there may be 65,536."""
+
 
 @dataclass(slots=True, eq=False)
 class Peer:
-    """One exporter that speaks one protocol: the transport session of IPFIX, the address of NetFlow.
+    """One exporter that speaks one protocol: the transport session of IPFIX, the address of NetFlow v9.
 
     key: the transport session it was first heard in. registry: names and types, with what it taught (RFC 5610).
     learned: how many elements that is. templates, octets: of all its domains, for the limits.
@@ -47,16 +51,23 @@ class Peers:
         self.registry = registry
         self.policy, self._limit = policy, limit
         self._by_key: dict[tuple[int, SessionKey | str | None], Peer] = {}
+        self._by_address: dict[tuple[int, str], list[Peer]] = {}
         self._known: dict[int, I32] = {}  # by version: index of the Peer of each key, -1 = not looked up yet
         self._keys: Sequence[SessionKey | None] | None = None
 
+    def find(self, dialect: Dialect, key: SessionKey | None) -> Peer | None:
+        """The exporter with that key, if it was heard of."""
+        return self._by_key.get(self._mark(dialect, key))
+
     def of(self, dialect: Dialect, key: SessionKey | None) -> Peer | None:
         """The exporter with that key, made if it is new; None beyond the limit."""
-        mark = key if key is None or self.policy.has_port(dialect, key) else key.address
-        found = self._by_key.get((dialect.version, mark))
+        mark = self._mark(dialect, key)
+        found = self._by_key.get(mark)
         if found is None and len(self.all) < self._limit:
-            found = self._by_key[dialect.version, mark] = Peer(len(self.all), dialect, key, self.registry)
+            found = self._by_key[mark] = Peer(len(self.all), dialect, key, self.registry)
             self.all.append(found)
+            if key is not None:
+                self._by_address.setdefault((dialect.version, key.address), []).append(found)
         return found
 
     def of_messages(self, dialect: Dialect, peer: I32, keys: Sequence[SessionKey | None]) -> I32:
@@ -79,13 +90,15 @@ class Peers:
             found = known[peer]
         return found
 
+    def _mark(self, dialect: Dialect, key: SessionKey | None) -> tuple[int, SessionKey | str | None]:
+        return dialect.version, key if key is None or self.policy.has_port(dialect, key) else key.address
+
     def with_template(self, domain: Domain, id: int) -> Peer | None:
         """Another transport session of the same address, whose domain of that id knows the Template."""
-        key = domain.peer.key
-        for peer in self.all if key is not None else ():
-            if peer is domain.peer or peer.dialect is not domain.peer.dialect or peer.key is None or key is None:
-                continue
+        mine = domain.peer
+        same = [] if mine.key is None else self._by_address[mine.dialect.version, mine.key.address]
+        for peer in islice(same, _ASKED):
             other = peer.domains.get(domain.id)
-            if peer.key.address == key.address and other is not None and id in other.known:
+            if peer is not mine and other is not None and id in other.known:
                 return peer
         return None

@@ -20,7 +20,8 @@ def find_restarts(run: Run) -> dict[int, str]:
     """The first Set (ordinal) of each Message before which its exporter has restarted, and words for it.
 
     That is where sysUpTime goes back and the moment of the boot, which it tells with the export time, moves on. When
-    sysUpTime merely wraps after 49.7 days, the boot seems to move by just that.
+    sysUpTime merely wraps after 49.7 days, the boot seems to move by just that. A clock that was set while sysUpTime
+    goes on is no restart: RFC 3954 §9 would have Templates discarded then too, yet the process that sent them goes on.
     """
     messages = run.messages
     mine = np.flatnonzero((messages.version == NETFLOW9.version) & ~run.bad)
@@ -46,7 +47,7 @@ def find_restarts(run: Run) -> dict[int, str]:
     found = {}
     for i in np.flatnonzero(jumps).tolist():
         message = int(which[i])
-        ordinal = int(np.searchsorted(run.message, message))
+        ordinal = int(np.searchsorted(run.message, run.message.dtype.type(message)))  # of the same type: no copy
         has_sets = ordinal < len(run.message) and run.message[ordinal] == message
         if has_sets and run.domains[domain[i]].known and run.domains[domain[i]].index >= 0:
             found[ordinal] = f"sysUpTime is {uptime[i]} ms and was {uptime_before[i]}: Templates are forgotten"

@@ -31,6 +31,7 @@ U32 = npt.NDArray[np.uint32]
 _COUNT_PLAN = np.array([(0, 2, 2, 0)], np.int32)
 _COUNT_TYPE = [np.dtype("u2")]
 _LAST_SECOND = (1 << 32) - 1
+_SECOND_NS = 1_000_000_000
 
 BEFORE_SETS = -1
 """Ordinal of events about a Message as a whole: before its first Set."""
@@ -186,7 +187,7 @@ class Run:
     def _tell_rest(self, m: int, at: int, end: int) -> None:
         """What follows the last Set that could be walked."""
         left = end - at
-        last = int(np.searchsorted(self.message, m, "right"))
+        last = int(np.searchsorted(self.message, self.message.dtype.type(m), "right"))
         if self.messages.version[m] == NETFLOW9.version and not self.buf[at:end].any():
             # there is no length of the Message, and exporters pad as they like (RFC 3954 §5.3)
             if left >= SET_HEADER:
@@ -216,7 +217,12 @@ class Run:
             self.fault(FaultKind.COUNT_MISMATCH, m, BEFORE_SETS, int(self.frames.start[m]), detail, count=len(wrong))
 
     def _check_times(self) -> None:
-        times = self.messages.export_time
+        nanoseconds, times = self.messages.nanoseconds, self.messages.export_time
+        if nanoseconds is not None and nanoseconds.max() >= _SECOND_NS:
+            odd = np.flatnonzero(nanoseconds >= _SECOND_NS)
+            m = int(odd[0])
+            detail = f"{int(nanoseconds[m])} nanoseconds of a second"
+            self.fault(FaultKind.TIME_SUSPECT, m, BEFORE_SETS, int(self.frames.start[m]), detail, count=len(odd))
         if times.min() == 0 or times.max() == _LAST_SECOND:
             odd = np.flatnonzero((times == 0) | (times == _LAST_SECOND))
             m = int(odd[0])

@@ -14,6 +14,9 @@ _WRAP = 1 << 32
 _SUSPECT = 1 << 20  # a larger jump is believed only once the next Message confirms it (§11.6)
 RECENT = 64  # Messages remembered to tell a duplicate from a late one
 _MOST_GAPS = 256
+_COUNTED = (
+    "messages", "records", "lost", "late", "duplicates", "resets", "unknown_gaps", "undecodable_sets", "malformed",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -85,6 +88,11 @@ class DomainLedger:
         self.expected = expected
         self._certain, self._candidate = True, None
         self._recent.extend(recent)
+
+    def absorb(self, other: DomainLedger) -> None:
+        """Add what another one, of which no more will come, has counted."""
+        for name in _COUNTED:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
     @property
     def is_certain(self) -> bool:

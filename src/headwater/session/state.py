@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headwater.errors import FaultKind
 from headwater.session.held import HeldSets
 from headwater.session.key import Transport
 from headwater.session.limits import Limits
 from headwater.session.templates import TemplateTable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MALFORMED = frozenset(
     {
@@ -36,6 +39,9 @@ FATAL = MALFORMED | {FaultKind.FRAMING_LOST, FaultKind.TRUNCATED_TAIL, FaultKind
 """Faults that a session with strict=True raises."""
 
 
+_DETAILS_KEPT = 256
+
+
 @dataclass(slots=True)
 class State:
     """Everything a pass over one buffer reads and changes.
@@ -55,3 +61,9 @@ class State:
     details: dict[str, Any] = field(default_factory=dict)
     teachers: set[tuple[int, int]] = field(default_factory=set)
     taught: set[int] = field(default_factory=set)
+
+    def add_details(self, record: Mapping[str, Any]) -> None:
+        """Note what an option record said of the session; of very many names the first are kept."""
+        for name, value in record.items():
+            if name in self.details or len(self.details) < _DETAILS_KEPT:
+                self.details[name] = value

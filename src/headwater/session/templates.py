@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 from headwater.errors import DecodeError
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 _PARSED_SETS = 256
 _PARSED_OCTETS = 2048
 _SETTLED_SETS = 8
+
+InternKey = tuple[int, int, int, tuple[Specifier, ...]]
+"""Version, Template ID, scope count and specifiers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,8 +138,10 @@ class TemplateTable:
         self.peers = Peers(registry, policy, limits.sessions)
         self.by_index: list[Domain] = []
         self._limits = limits
+        self._templates = self._octets = 0
         self._overflow: dict[int, Domain] = {}
-        self._interned: dict[tuple[int, int, int, int, tuple[Specifier, ...]], Known] = {}
+        self._interned: dict[int, dict[InternKey, Known]] = {}
+        self._num_interned, self._most_interned = 0, 2 * limits.templates
         self._parsed: OrderedDict[tuple[int, int, bytes], ParsedSet] = OrderedDict()
         self._fields: dict[tuple[int, bool, Specifier], Field] = {}
 
@@ -143,12 +149,12 @@ class TemplateTable:
         """The domain of that id; beyond the limit one that learns nothing."""
         found = peer.domains.get(id)
         if found is None:
-            if len(peer.domains) >= self._limits.domains:
+            if len(peer.domains) >= self._limits.domains or len(self.by_index) >= self._limits.domains_in_all:
                 return self.overflow(peer.dialect)
             ledger = DomainLedger(id, key=peer.key, version=peer.dialect.version, unit=peer.dialect.sequence_unit)
             found = peer.domains[id] = Domain(id, len(self.by_index), peer, ledger)
             if not peer.dialect.has_sets:
-                found.known = _fixed(peer.dialect.version)
+                found.known = dict(_fixed(peer.dialect.version))
             self.by_index.append(found)
         return found
 
@@ -159,7 +165,7 @@ class TemplateTable:
             peer = Peer(-1, dialect, None, self.peers.registry)
             found = self._overflow[dialect.version] = Domain(-1, -1, peer, DomainLedger(-1))
             if not dialect.has_sets:
-                found.known = _fixed(dialect.version)
+                found.known = dict(_fixed(dialect.version))
         return found
 
     def parse(self, dialect: Dialect, set_id: int, body: bytes) -> ParsedSet:
@@ -183,23 +189,23 @@ class TemplateTable:
 
     def intern(self, peer: Peer, record: TemplateRecord) -> Known:
         """The one object for this definition."""
+        interned = self._interned.setdefault(id_of(peer.registry), {})
         key = _intern_key(peer, record)
-        found = self._interned.get(key)
+        found = interned.get(key)
         if found is None:
-            found = self._interned[key] = Known.of(record, self._fields_of(peer, record))
-            if len(self._interned) > 2 * self._limits.templates:
+            found = interned[key] = Known.of(record, self._fields_of(peer, record))
+            self._num_interned += 1
+            if self._num_interned > self._most_interned:
                 self._intern_only_used()
         return found
 
     def put(self, domain: Domain, known: Known, now: float) -> bool:
         """Make `known` the Template of its id; False if the limits leave no room for it."""
-        peer = domain.peer
         old = domain.known.get(known.template.id)
-        count = peer.templates + (old is None)
-        octets = peer.octets + _octets(known) - (_octets(old) if old else 0)
-        if domain.index < 0 or count > self._limits.templates or octets > self._limits.template_octets:
+        count, octets = int(old is None), _octets(known) - (_octets(old) if old else 0)
+        if domain.index < 0 or not self._has_room(domain.peer, count, octets):
             return False
-        peer.templates, peer.octets = count, octets
+        self._account(domain.peer, count, octets)
         domain.known[known.template.id] = known
         domain.seen[known.template.id] = now
         domain.lists += known.has_lists - (old.has_lists if old else 0)
@@ -210,8 +216,7 @@ class TemplateTable:
         """Forget the Template of that id, if there is one."""
         known = domain.known.pop(id, None)
         if known is not None:
-            domain.peer.templates -= 1
-            domain.peer.octets -= _octets(known)
+            self._account(domain.peer, -1, -_octets(known))
             domain.lists -= known.has_lists
             domain.seen.pop(id, None)
             domain.changed()
@@ -230,6 +235,8 @@ class TemplateTable:
 
     def retype(self, peer: Peer, registry: Registry, learned: Iterable[tuple[int, int]]) -> list[tuple[Domain, Known]]:
         """Use `registry` for a peer from now on; its Templates with `learned` elements get their names and types."""
+        if peer.registry is not self.peers.registry:  # then it was of this peer only, and its identity may come again
+            self._num_interned -= len(self._interned.pop(id_of(peer.registry), ()))
         peer.registry = registry
         self._fields.clear()
         keys = frozenset(learned)
@@ -242,7 +249,6 @@ class TemplateTable:
                     domain.known[id] = renewed
                     domain.changed()
                     out.append((domain, renewed))
-        self._intern_only_used()
         return out
 
     def clear(self) -> None:
@@ -251,6 +257,22 @@ class TemplateTable:
             for id in list(domain.seen):
                 self.drop(domain, id)
         self._interned.clear()
+        self._num_interned = 0
+
+    def _has_room(self, peer: Peer, count: int, octets: int) -> bool:
+        limits = self._limits
+        return (
+            peer.templates + count <= limits.templates
+            and peer.octets + octets <= limits.template_octets
+            and self._templates + count <= limits.templates_in_all
+            and self._octets + octets <= limits.template_octets_in_all
+        )
+
+    def _account(self, peer: Peer, count: int, octets: int) -> None:
+        peer.templates += count
+        peer.octets += octets
+        self._templates += count
+        self._octets += octets
 
     def _fields_of(self, peer: Peer, record: TemplateRecord) -> tuple[Field, ...]:
         is_ipfix = peer.dialect is IPFIX
@@ -272,18 +294,22 @@ class TemplateTable:
         return found
 
     def _intern_only_used(self) -> None:
-        self._interned = {
-            _intern_key(domain.peer, k.record): k for domain in self.by_index for k in domain.known.values()
-        }
+        self._interned = {}
+        for domain in self.by_index:
+            interned = self._interned.setdefault(id_of(domain.peer.registry), {})
+            interned.update((_intern_key(domain.peer, known.record), known) for known in domain.known.values())
+        self._num_interned = sum(map(len, self._interned.values()))
+        self._most_interned = 2 * max(self._limits.templates, self._num_interned)
 
 
-def _intern_key(peer: Peer, record: TemplateRecord) -> tuple[int, int, int, int, tuple[Specifier, ...]]:
-    """What makes definitions the same: the registry too, which its peers keep alive."""
-    return id_of(peer.registry), peer.dialect.version, record.id, record.scope_count, record.specifiers
+def _intern_key(peer: Peer, record: TemplateRecord) -> InternKey:
+    """What makes definitions the same, besides the registry."""
+    return peer.dialect.version, record.id, record.scope_count, record.specifiers
 
 
+@cache
 def _fixed(version: int) -> dict[int, Known]:
-    """What is known without being told: the records of NetFlow v1, v5, v7 and v8."""
+    """What is known without being told: the records of NetFlow v1, v5, v7 and v8, the same for all exporters."""
     return {
         id: Known.of_template(template, TemplateRecord(id, 0, (), 0))
         for id, template in fixed_templates(version).items()

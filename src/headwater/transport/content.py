@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from headwater.errors import SourceError
 from headwater.transport.capture.framing import is_capture
+from headwater.wire.legacy import MOST_RECORDS
 
 
 class Content(StrEnum):
@@ -46,9 +47,8 @@ _MAGICS = (
     (b"\x89PNG", "a picture"),
     (b"\x00\x00\x00\x05\x00\x00\x00", "raw sFlow, which is not decoded"),
 )
-_EXPORT_VERSIONS = {1: 24, 5: 30, 7: 28, 8: 51, 9: 1000}
-"""NetFlow version: most records of a packet; a larger count means that the content is something else."""
-
+_MOST_COUNTED = {**MOST_RECORDS, 9: 1000}
+"""NetFlow version: a larger count than this means that the content is something else."""
 
 _IN_JSON_ARRAYS = tuple(bytes([octet]) for octet in b'{["]-0123456789')
 """What may follow a bracket; names in brackets begin sections of configuration files."""
@@ -65,11 +65,11 @@ def content_of(head: bytes) -> Content | None:
     if is_capture(head):
         return Content.CAPTURE
     version, count = int.from_bytes(head[:2], "big"), int.from_bytes(head[2:4], "big")
-    return Content.NETFLOW if 0 < count <= _EXPORT_VERSIONS.get(version, 0) else None
+    return Content.NETFLOW if 0 < count <= _MOST_COUNTED.get(version, 0) else None
 
 
 def describe_foreign(head: bytes) -> str:
-    """What content that is not IPFIX looks like, to follow "is"; empty where it cannot be told.
+    """What content that is no flow export looks like, to follow "is"; empty where it cannot be told.
 
     head: its first octets, up to HEAD of them.
     """

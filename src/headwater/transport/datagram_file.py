@@ -14,7 +14,7 @@ import numpy as np
 from headwater.errors import Fault
 from headwater.session.datagrams import Datagrams
 from headwater.wire.dialect import DIALECTS, IPFIX, NETFLOW9, SET_HEADER
-from headwater.wire.legacy import AGGREGATION_AT, fixed_templates, template_id
+from headwater.wire.legacy import AGGREGATION_AT, record_sizes, template_id
 
 if TYPE_CHECKING:
     from headwater.session.key import SessionKey
@@ -66,13 +66,11 @@ def _cuts(window: memoryview, *, is_last: bool) -> list[int]:
     while at < size:
         end = _end(window, at)
         if end is None:
-            if is_last or size - at > _LONGEST:
-                cuts.append(min(size, at + _LONGEST) if not is_last else size)
-                at = cuts[-1]
-                continue
-            break
-        if end == size and not is_last:
-            break  # more of it may follow
+            if not is_last and size - at <= _LONGEST:
+                break
+            end = min(size, at + _LONGEST)
+        elif end == size and not is_last and _u16(window, at) == NETFLOW9.version:
+            break  # more FlowSets may follow
         cuts.append(end)
         at = end
     return cuts
@@ -91,10 +89,10 @@ def _end(window: memoryview, at: int) -> int | None:
         return _end_of_flowsets(window, at + NETFLOW9.header, at + _LONGEST)
     else:
         aggregation = window[at + AGGREGATION_AT] if version == 8 else 0
-        template = fixed_templates(version).get(template_id(version, aggregation))
-        if template is None:
+        record = int(record_sizes()[min(template_id(version, aggregation), 255)])
+        if not record:
             return None
-        end = at + dialect.header + _u16(window, at + 2) * template.min_length
+        end = at + dialect.header + _u16(window, at + 2) * record
     return end if end <= size else None
 
 
@@ -105,8 +103,7 @@ def _end_of_flowsets(window: memoryview, at: int, limit: int) -> int | None:
         if _u16(window, at) in _NEXT:
             return at
         if length < SET_HEADER:  # padding, or damage: up to where another packet begins
-            following = next((i for i in range(at, min(at + 64, size - 1)) if _u16(window, i) in _NEXT), None)
-            return following
+            return next((i for i in range(at, min(at + 64, size - 1)) if _u16(window, i) in _NEXT), None)
         at += length
     return at if at == size else None
 

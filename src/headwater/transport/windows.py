@@ -100,7 +100,7 @@ class StreamWindows:
         self.content = Content.IPFIX
         self.faults: list[Fault] = getattr(stream, "faults", [])
         self._stream, self._raw = stream, raw
-        self._window = self._length = window
+        self._window, self._room = window, 0
         self._octets = memoryview(b"")
         self._is_last = self._is_open = self._is_taken = False
 
@@ -126,9 +126,12 @@ class StreamWindows:
 
     def _advance(self, consumed: int) -> None:
         rest = self._octets[consumed:]
-        self._length = self._window if consumed or not self._is_open else 2 * self._length
+        if consumed or not self._is_open:
+            self._room = max(self._window, len(rest))
+        elif len(rest) == self._room:  # a slow stream may not have filled it yet
+            self._room *= 2
         self._is_open = True
-        octets = np.empty(max(self._length, len(rest)), np.uint8).data
+        octets = np.empty(self._room, np.uint8).data
         filled = len(rest)
         octets[:filled] = rest
         while filled < len(octets):

@@ -8,6 +8,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from headwater.model import registry as registries
 from headwater.model.element import NETFLOW_PADDING, NETFLOW_PEN
 from headwater.model.template import Field, Template
@@ -44,6 +47,9 @@ _AGGREGATIONS: Final = {
 """NetFlow v8 by aggregation. Of two masks the destination's comes first (Cisco, flow-tools); Wireshark reads the
 source's first, and no capture decides between them."""
 
+MOST_RECORDS: Final = {1: 30, 5: 30, 7: 28, 8: 51}
+"""By version: most records of a packet, for telling NetFlow from other content. Those of v8 that are 28 octets long."""
+
 AGGREGATION_AT: Final = 22
 """Octet of a v8 header that tells the aggregation."""
 _FIRST_AGGREGATION: Final = 128
@@ -60,6 +66,16 @@ def fixed_templates(version: int) -> dict[int, Template]:
     if version == 8:
         return {template_id(8, n): _template(template_id(8, n), layout) for n, layout in _AGGREGATIONS.items()}
     return {version: _template(version, _LAYOUTS[version])}
+
+
+@cache
+def record_sizes() -> npt.NDArray[np.int32]:
+    """int32[256]: octets of the records of every version and aggregation, by the id of the Template; 0 = none."""
+    sizes = np.zeros(256, np.int32)
+    for version in MOST_RECORDS:
+        for id, template in fixed_templates(version).items():
+            sizes[id] = template.min_length
+    return sizes
 
 
 def _template(id: int, layout: str) -> Template:

@@ -43,12 +43,14 @@ class Capture:
         stream_octets_lost: octets of TCP streams that the capture lacks.
         links: packets by link type, of the types that are not known. ignored_ports: ignored UDP datagrams by
         destination port.
+    format: "pcap" or "pcapng", "" before its header was read.
     offset: absolute offset of what comes next, decompressed.
     """
 
     def __init__(self, windows: Windows, *, ports: Collection[int] = (), most_peers: int = MOST_PEERS) -> None:
         self.packets = self.datagrams = self.ignored = self.other = self.truncated = self.damaged = 0
         self.fragments = self.tcp_segments = self.offset = 0
+        self.format = ""
         self.links: Counter[int] = Counter()
         self._windows = windows
         self._peers = Peers(most_peers)
@@ -93,7 +95,7 @@ class Capture:
                 framing = framing_of(bytes(window[:PCAP_HEADER]))
                 if framing is None:
                     continue  # until there is more; or the file is shorter than its header
-                consumed = framing.header
+                consumed, self.format = framing.header, framing.name
             packets, consumed, problem = framing.read(buffer, consumed)
             yield from self._read(buffer, packets)
             self.offset += consumed
@@ -129,14 +131,19 @@ class Capture:
         keys = np.concatenate([self._peers.rows, found.keys])
         yield from self._tell_damage(found, packets, keys)
         rows = found.rows(buffer, np.flatnonzero(found.kind == PacketKind.UDP))
+        known = len(keys) - len(found.keys)  # reassembling and selecting find more
         if count[PacketKind.FRAGMENT]:
             rows, keys = self._reassemble(rows, found, packets, keys)
             yield from self._tell_losses()
-        rows = self._select(rows, found.kind, keys)
+        rows, refused = self._select(rows, found.kind, keys)
         if len(rows.start):
             yield self._deliver(rows, packets)
+        if len(refused):
+            detail = f"more exporters than the limit of {len(self._peers)}: their datagrams are left out"
+            at = self.offset + int(refused[0])
+            yield Fault(FaultKind.SESSION_LIMIT, at, detail=detail, count=len(refused))
         if count[PacketKind.TCP]:
-            parts, taken = self._connections.read(buffer, self.offset, found, packets, len(keys) - len(found.keys))
+            parts, taken = self._connections.read(buffer, self.offset, found, packets, known)
             self.tcp_segments += taken
             self.ignored += count[PacketKind.TCP] - taken
             yield from parts
@@ -147,13 +154,18 @@ class Capture:
         received = packets.received if rows.index is None else packets.received[rows.index]
         return Datagrams(rows.buffer, rows.start, rows.end, rows.peer, self._peers.keys, offset, received)
 
-    def _select(self, rows: Rows, kind: npt.NDArray[np.uint8], keys: npt.NDArray[np.uint8]) -> Rows:
-        """The datagrams of peers that are taken, each from the first one on that makes it so."""
+    def _select(
+        self, rows: Rows, kind: npt.NDArray[np.uint8], keys: npt.NDArray[np.uint8]
+    ) -> tuple[Rows, npt.NDArray[np.int32]]:
+        """The datagrams of peers that are taken, each from the first one on that makes it so.
+
+        And the places of those of peers that would be, were there not too many.
+        """
         assert rows.index is not None
         known, count = len(self._peers), len(rows.start)
         fresh = np.flatnonzero(rows.peer >= known)
         if not len(fresh):
-            return rows
+            return rows, rows.place[:0]
         ports = destination_ports(keys)
         new = rows.at(fresh)
         good = fresh[find_export(new, ports) if self._ports is None else self._ports[ports[new.peer]]]
@@ -167,11 +179,12 @@ class Capture:
         wanted = wanted[: self._peers.take(keys[wanted])]
         number[wanted] = np.arange(known, known + len(wanted))
         peer = number[rows.peer]
-        chosen = (peer >= 0) & (np.arange(count) >= first[rows.peer])
+        is_export = np.arange(count) >= first[rows.peer]
+        chosen = is_export & (peer >= 0)
         left = rows.peer[~chosen & (kind[rows.index] == PacketKind.UDP)]
         self.ignored += len(left)
         np.add.at(self._ignored_ports, ports[left], 1)
-        return replace(rows.at(chosen), peer=peer[chosen])
+        return replace(rows.at(chosen), peer=peer[chosen]), rows.place[is_export & (peer < 0)]
 
     def _reassemble(
         self, rows: Rows, found: Dissected, packets: Packets, keys: npt.NDArray[np.uint8]

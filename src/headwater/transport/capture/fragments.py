@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
 from headwater.transport.capture.peers import UDP
@@ -15,9 +16,9 @@ _LONGEST = 65535
 
 @dataclass(slots=True)
 class Fragment:
-    """One fragment. key: addresses, protocol and identification of its datagram, as octets; more: whether more follow.
+    """One fragment. addresses: source and destination, 16 octets each. position: in its datagram, in octets.
 
-    at: absolute offset of the payload in the capture. received: ns since 1970.
+    more: whether more follow. at: absolute offset of the payload in the capture. received: ns since 1970.
     """
 
     version: int
@@ -33,10 +34,22 @@ class Fragment:
 
 @dataclass(slots=True)
 class _Partial:
+    """A datagram of which fragments came.
+
+    parts: by position. positions: the same, ascending, so that neighbours are found without a look at all of them.
+    size: of the whole, once known. octets: of the parts. room: what they take in memory.
+    """
+
     first: Fragment
     parts: dict[int, bytes] = field(default_factory=dict)
+    positions: list[int] = field(default_factory=list)
     size: int | None = None
     octets: int = 0
+    room: int = 0
+
+    def end(self, index: int) -> int:
+        """Where the part at an index of `positions` ends; 0 before the first."""
+        return self.positions[index] + len(self.parts[self.positions[index]]) if index >= 0 else 0
 
     @property
     def head(self) -> bytes:
@@ -91,13 +104,13 @@ class Fragments:
             partial.parts.setdefault(fragment.position, fragment.payload)
             self._give_up(key)
             return None
-        if partial.size is None or sum(map(len, partial.parts.values())) < partial.size:
+        if partial.size is None or partial.octets < partial.size:
             self._bound()
             return None
         del self._partial[key]
-        self._octets -= partial.octets
+        self._octets -= partial.room
         self.reassembled += 1
-        return b"".join(octets for _, octets in sorted(partial.parts.items()))
+        return b"".join(partial.parts[position] for position in partial.positions)
 
     def close(self) -> None:
         """Give up what is not whole."""
@@ -112,18 +125,19 @@ class Fragments:
         end = position + length
         if not length or end > _LONGEST or (fragment.more and length % 8):
             return False
-        if any(at < end and position < at + len(octets) for at, octets in partial.parts.items()):
+        place = bisect_right(partial.positions, position)
+        if partial.end(place - 1) > position or (place < len(partial.positions) and partial.positions[place] < end):
             return False
         if not fragment.more:
             if partial.size is not None:
                 return False
             partial.size = end
-        if partial.size is not None and any(at + len(octets) > partial.size for at, octets in partial.parts.items()):
-            return False
-        if partial.size is not None and end > partial.size:
+        if partial.size is not None and max(end, partial.end(len(partial.positions) - 1)) > partial.size:
             return False
         partial.parts[position] = fragment.payload
-        partial.octets += length + _OVERHEAD
+        partial.positions.insert(place, position)
+        partial.octets += length
+        partial.room += length + _OVERHEAD
         self._octets += length + _OVERHEAD
         return True
 
@@ -140,7 +154,7 @@ class Fragments:
 
     def _give_up(self, key: bytes) -> None:
         partial = self._partial.pop(key)
-        self._octets -= partial.octets
+        self._octets -= partial.room
         self.dropped += len(partial.parts)
         first = partial.first
         self.losses.append(Loss(first.version, first.addresses, partial.head[:12], first.at, len(partial.parts)))

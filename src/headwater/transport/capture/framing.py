@@ -45,8 +45,9 @@ class Packets:
 
 
 class Framing(Protocol):
-    """One kind of capture file. header: octets before the first record."""
+    """One kind of capture file. name: of its format. header: octets before the first record."""
 
+    name: str
     header: int
 
     def read(self, window: Octets, at: int) -> tuple[Packets, int, str]:
@@ -70,6 +71,7 @@ def framing_of(head: bytes) -> Framing | None:
 class PcapFraming:
     """Records behind one header: all of one link type and one resolution of time."""
 
+    name = "pcap"
     header = PCAP_HEADER
 
     def __init__(self, head: bytes) -> None:
@@ -101,6 +103,7 @@ class PcapFraming:
 class PcapngFraming:
     """Blocks in sections, each with a byte order and interfaces of its own."""
 
+    name = "pcapng"
     header = 0
 
     def __init__(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,27 +12,21 @@ _LATEST_S = 9_000_000_000  # seconds that int64 nanoseconds can hold, nearly
 _MICROSECONDS = 6
 _TSRESOL, _TSOFFSET = 9, 14
 _MOST = 1 << 16
+_NO_CLOCK = -1
 
 
-class Clock(NamedTuple):
-    """if_tsresol: units of a second, as the negative power of 10, or with the top bit of 2. offset_s: if_tsoffset."""
-
-    resolution: int = _MICROSECONDS
-    offset_s: int = 0
-
-    def nanoseconds(self, high: npt.NDArray[np.uint32], low: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
-        """Times of packets; 0 for what is 0 or more than int64 can hold."""
-        ticks = high.astype(np.uint64) << np.uint64(32) | low
-        seconds, nanoseconds = (_binary if self.resolution & 0x80 else _decimal)(ticks, self.resolution & 0x7F)
-        if abs(self.offset_s) > _LATEST_S:
-            return np.zeros(len(ticks), np.int64)
-        is_known = (seconds < _LATEST_S) & (ticks != 0)
-        whole = np.where(is_known, seconds, 0).astype(np.int64)
-        whole += self.offset_s
-        is_known &= abs(whole) < _LATEST_S
-        out: npt.NDArray[np.int64] = np.where(is_known, whole, 0) * _NANO
-        out += np.where(is_known, nanoseconds, 0).astype(np.int64)
-        return out
+def _nanoseconds(
+    ticks: npt.NDArray[np.uint64], resolution: int, offset_s: int | npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Times of packets since 1970; 0 for what is 0 or more than int64 can hold."""
+    seconds, nanoseconds = (_binary if resolution & 0x80 else _decimal)(ticks, resolution & 0x7F)
+    is_known = (seconds < _LATEST_S) & (ticks != 0)
+    whole = np.where(is_known, seconds, 0).astype(np.int64)
+    whole += offset_s
+    is_known &= abs(whole) < _LATEST_S
+    out: npt.NDArray[np.int64] = np.where(is_known, whole, 0) * _NANO
+    out += np.where(is_known, nanoseconds, 0).astype(np.int64)
+    return out
 
 
 def _decimal(ticks: npt.NDArray[np.uint64], power: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
@@ -58,11 +52,16 @@ def _binary(ticks: npt.NDArray[np.uint64], power: int) -> tuple[npt.NDArray[np.u
 
 
 class Interfaces:
-    """Interfaces in the order of their description, the current section's last."""
+    """Interfaces in the order of their description, the current section's last.
+
+    Of each, besides the link type: if_tsresol, units of a second as the negative power of 10, or with the top bit of 2;
+    and if_tsoffset in seconds.
+    """
 
     def __init__(self) -> None:
         self._links: list[int] = []
-        self._clocks: list[Clock] = []
+        self._resolutions: list[int] = []
+        self._offsets: list[int] = []
 
     def __len__(self) -> int:
         return len(self._links)
@@ -87,12 +86,14 @@ class Interfaces:
                 offset_s = int.from_bytes(value, order, signed=True)
             at += 4 + length + -length % 4
         self._links.append(int.from_bytes(body[:2], order))
-        self._clocks.append(Clock(resolution, offset_s))
+        is_possible = abs(offset_s) <= _LATEST_S
+        self._resolutions.append(resolution if is_possible else _NO_CLOCK)
+        self._offsets.append(offset_s if is_possible else 0)
 
     def keep(self, count: int) -> None:
         """Forget all but the last `count`, which are those of the current section."""
-        del self._links[: len(self._links) - count]
-        del self._clocks[: len(self._clocks) - count]
+        for column in (self._links, self._resolutions, self._offsets):
+            del column[: len(column) - count]
 
     def links(self, interface: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Link types of packets, -1 for those of no interface."""
@@ -102,13 +103,14 @@ class Interfaces:
         self, interface: npt.NDArray[np.int32], high: npt.NDArray[np.uint32], low: npt.NDArray[np.uint32]
     ) -> npt.NDArray[np.int64]:
         """Arrival times of packets in ns since 1970, 0 where they are not known."""
-        clocks = {clock: number for number, clock in enumerate(dict.fromkeys(self._clocks))}
-        if len(clocks) == 1:
-            (clock,) = clocks
-            return clock.nanoseconds(high, low)
-        which = np.array([*(clocks[clock] for clock in self._clocks), -1])[interface]
+        ticks = high.astype(np.uint64) << np.uint64(32) | low
+        if self._resolutions and set(self._resolutions) == {_MICROSECONDS} and not any(self._offsets):
+            return _nanoseconds(ticks, _MICROSECONDS, 0)
+        resolution = np.array([*self._resolutions, _NO_CLOCK], np.int16)[interface]
+        offset_s = np.array([*self._offsets, 0], np.int64)[interface]
         out = np.zeros(len(interface), np.int64)
-        for number in np.unique(which[which >= 0]).tolist():
-            chosen = which == number
-            out[chosen] = list(clocks)[number].nanoseconds(high[chosen], low[chosen])
+        for each in np.flatnonzero(np.bincount(resolution + 1)).tolist():  # 256 resolutions at most, any offsets
+            if each:
+                chosen = resolution == each - 1
+                out[chosen] = _nanoseconds(ticks[chosen], each - 1, offset_s[chosen])
         return out

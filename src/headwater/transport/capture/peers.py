@@ -22,7 +22,6 @@ class Peers:
 
     def __init__(self, most: int = MOST_PEERS) -> None:
         self.keys: list[SessionKey | None] = []
-        self.is_full = False
         self._most = most
         self._rows = np.empty((64, KEY), np.uint8)
         self._numbers: dict[bytes, int] = {}
@@ -47,7 +46,6 @@ class Peers:
     def take(self, rows: npt.NDArray[np.uint8]) -> int:
         """Number new peers from len(self) on, as many as there is room for; how many. rows: uint8[m, 40], keys."""
         count, known = min(len(rows), self._most - len(self)), len(self)
-        self.is_full = count < len(rows)
         if known + count > len(self._rows):
             self._rows = np.concatenate([self._rows, np.empty((known + count, KEY), np.uint8)])
         self._rows[known : known + count] = rows[:count]

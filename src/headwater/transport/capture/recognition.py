@@ -8,6 +8,17 @@ import numpy.typing as npt
 from headwater.kernel import chain
 from headwater.transport.capture.packets import Ints, Rows
 from headwater.transport.capture.peers import port_table
+from headwater.wire.dialect import (
+    DIALECTS,
+    FIRST_DATA_SET,
+    IPFIX,
+    NETFLOW9,
+    OPTIONS_TEMPLATE_SET,
+    SET_HEADER,
+    TEMPLATE_SET,
+    Dialect,
+)
+from headwater.wire.legacy import AGGREGATION_AT, MOST_RECORDS, record_sizes, template_id
 
 WELL_KNOWN_PORTS = (2055, 2056, 4432, 4739, 4740, 6343, 9555, 9995, 9996)
 """Where flow export goes by assignment (IANA: 4739, 4740, 6343) or by custom."""
@@ -15,15 +26,10 @@ WELL_KNOWN_PORTS = (2055, 2056, 4432, 4739, 4740, 6343, 9555, 9995, 9996)
 Flags = npt.NDArray[np.bool_]
 
 _IS_WELL_KNOWN = port_table(WELL_KNOWN_PORTS)
-_V10_HEADER, _V9_HEADER, _SET_HEADER = 16, 20, 4
 _SFLOW_LEAST = 28
 _YEAR_NS = 365 * 86400 * 10**9
 _IS_VERSION = np.zeros(16, bool)
-_IS_VERSION[[1, 5, 7, 8, 9, 10]] = True
-_V8_RECORDS = np.array([0, 28, 28, 32, 32, 40, 32, 40, 44, 32, 32, 32, 32, 40, 40])
-"""Octets of the records of NetFlow v8, by aggregation."""
-_FIXED = {1: (16, 48, 30), 5: (24, 48, 30), 7: (24, 52, 28)}
-"""NetFlow version: octets of the header and of a record, most records of a packet."""
+_IS_VERSION[list(DIALECTS)] = True
 
 
 def is_version(head: npt.NDArray[np.uint32]) -> Flags:
@@ -59,46 +65,41 @@ def is_export(rows: Rows) -> Flags:
     if good.any():  # sFlow: the address of the agent is of IPv4 or IPv6
         agent = np.minimum(start + 7, len(buffer) - 1)
         good &= (buffer[agent] - np.uint8(1) < 2) & (buffer[agent - 1] == 0)
-    for number, (header, record, most) in _FIXED.items():
-        spare = size - header - count * record
-        good |= (version == number) & (count >= 1) & (count <= most) & (spare >= 0) & (spare < record)
-    good |= _is_v8(buffer, version, count, start, size)
+    for number, most in MOST_RECORDS.items():
+        chosen = np.flatnonzero((version == number) & (count >= 1) & (count <= most))
+        if len(chosen):
+            good[chosen] = _is_filled(buffer, DIALECTS[number], count[chosen], start[chosen], size[chosen])
     for number, check in ((9, _is_v9), (10, _is_v10)):
         chosen = np.flatnonzero(version == number)
         good[chosen] = check(buffer, start[chosen], end[chosen])
     return good
 
 
-def _is_v8(
-    buffer: npt.NDArray[np.uint8],
-    version: npt.NDArray[np.uint32],
-    count: npt.NDArray[np.int64],
-    start: Ints,
-    size: Ints,
+def _is_filled(
+    buffer: npt.NDArray[np.uint8], dialect: Dialect, count: npt.NDArray[np.int64], start: Ints, size: Ints
 ) -> Flags:
-    good: Flags = (version == 8) & (count >= 1) & (count <= 51) & (size >= 28)
-    if good.any():
-        scheme = buffer[np.minimum(start + 22, len(buffer) - 1)]
-        good &= (scheme >= 1) & (scheme < len(_V8_RECORDS))
-        record = _V8_RECORDS[np.where(good, scheme, 0)]
-        spare = size - 28 - count * record
-        good &= (spare >= 0) & (spare < record)
-    return good
+    """Whether that many records fill datagrams of NetFlow v1, v5, v7 or v8."""
+    aggregation = np.zeros(len(start), np.int64)
+    if dialect.version == 8:
+        aggregation += buffer[np.minimum(start + AGGREGATION_AT, len(buffer) - 1)]
+    record = record_sizes()[np.minimum(template_id(dialect.version) + aggregation, 255)]
+    spare = size - dialect.header - count * record
+    return (spare >= 0) & (spare < record)
 
 
 def _is_v9(buffer: npt.NDArray[np.uint8], start: Ints, end: Ints) -> Flags:
     """Whether FlowSets fill datagrams."""
-    good: Flags = end - start >= _V9_HEADER + _SET_HEADER
-    body = np.minimum(start + np.int32(_V9_HEADER), end)
-    parent, set_id, _, _, rest = chain(buffer, body, end, _SET_HEADER)
-    good &= end - rest < _SET_HEADER
-    good[parent[(set_id > 1) & (set_id < 256)]] = False
+    good: Flags = end - start >= NETFLOW9.header + SET_HEADER
+    body = np.minimum(start + np.int32(NETFLOW9.header), end)
+    parent, set_id, _, _, rest = chain(buffer, body, end, SET_HEADER)
+    good &= end - rest < SET_HEADER
+    good[parent[(set_id > 1) & (set_id < FIRST_DATA_SET)]] = False
     return good
 
 
 def _is_v10(buffer: npt.NDArray[np.uint8], start: Ints, end: Ints) -> Flags:
     """Whether Messages fill datagrams."""
-    parent, version, _, _, rest = chain(buffer, start, end, _V10_HEADER)
+    parent, version, _, _, rest = chain(buffer, start, end, IPFIX.header)
     good: Flags = (end == rest) & (end > start)
     good[parent[version != 10]] = False
     return good
@@ -108,7 +109,7 @@ def is_stream_start(octets: bytes) -> bool:
     """Whether IPFIX over TCP can begin so; as long as there are few octets, hope."""
     if octets[:2] != b"\x00\x0a"[: len(octets)]:
         return False
-    return len(octets) < 4 or int.from_bytes(octets[2:4]) >= _V10_HEADER
+    return len(octets) < 4 or int.from_bytes(octets[2:4]) >= IPFIX.header
 
 
 def is_message(octets: bytes, received: int) -> bool:
@@ -118,13 +119,13 @@ def is_message(octets: bytes, received: int) -> bool:
     an export time within a year of the arrival, and behind the Message nothing or another one.
     received: ns since 1970, 0 = not known.
     """
-    if len(octets) < _V10_HEADER + _SET_HEADER or octets[:2] != b"\x00\x0a":
+    if len(octets) < IPFIX.header + SET_HEADER or octets[:2] != b"\x00\x0a":
         return False
     length, export_time = int.from_bytes(octets[2:4]), int.from_bytes(octets[4:8])
     set_id, set_length = int.from_bytes(octets[16:18]), int.from_bytes(octets[18:20])
-    if length < _V10_HEADER + _SET_HEADER or not _SET_HEADER <= set_length <= length - _V10_HEADER:
+    if length < IPFIX.header + SET_HEADER or not SET_HEADER <= set_length <= length - IPFIX.header:
         return False
-    if set_id not in (2, 3) and set_id < 256:
+    if set_id not in (TEMPLATE_SET, OPTIONS_TEMPLATE_SET) and set_id < FIRST_DATA_SET:
         return False
     following = octets[length : length + 2]
     if following != b"\x00\x0a"[: len(following)]:

@@ -72,12 +72,13 @@ class _Stream:
 class Streams:
     """The directions of connections that carry IPFIX.
 
-    lost: octets that captures lack, in all. segments: how many were taken, retransmissions among them.
+    lost: octets that captures lack, in all.
     """
 
     def __init__(self) -> None:
-        self.segments = self.lost = 0
+        self.lost = 0
         self._streams: dict[bytes, _Stream] = {}
+        self._ended: dict[bytes, tuple[int, int]] = {}  # where streams began and ended that their sender has closed
         self._parts: list[StreamPart] = []
         self._waiting = 0
 
@@ -101,10 +102,11 @@ class Streams:
                 stream = self._open(key, segment.sequence + 1, is_decided=is_wanted)
             segment = segment._replace(sequence=segment.sequence + 1 & 0xFFFFFFFF)
         elif stream is None:
+            if self._is_repeat(key, segment):
+                return True
             if not segment.payload or not (is_wanted or is_message(segment.payload, segment.received)):
                 return False
             stream = self._open(key, segment.sequence, is_decided=True)
-        self.segments += 1
         self._add(key, stream, segment)
         return key in self._streams or segment.flags & (FIN | RST) != 0
 
@@ -133,6 +135,17 @@ class Streams:
         )
         return stream
 
+    def _is_repeat(self, key: bytes, segment: Segment) -> bool:
+        """Whether a segment is of a stream that has ended: sent again, or captured twice as mirror ports show it."""
+        first, end = self._ended.get(key, (0, 0))
+        return 0 < end - segment.sequence & 0xFFFFFFFF <= min(end - first, 1 << 31)
+
+    def _note_end(self, key: bytes, stream: _Stream) -> None:
+        self._ended.pop(key, None)
+        if len(self._ended) >= MOST_STREAMS:
+            del self._ended[next(iter(self._ended))]
+        self._ended[key] = stream.first, stream.next
+
     def _add(self, key: bytes, stream: _Stream, segment: Segment) -> None:
         distance = (segment.sequence - stream.next + (1 << 31) & 0xFFFFFFFF) - (1 << 31)
         at = stream.next + distance
@@ -158,6 +171,7 @@ class Streams:
             self._forget(key, stream)
         elif segment.flags & RST or (stream.fin is not None and stream.next >= stream.fin):
             self._end(key, stream)
+            self._note_end(key, stream)
 
     def _advance(self, stream: _Stream, at: int, segment: Segment) -> None:
         """Append what is new of a segment that does not begin behind what is expected."""
@@ -189,7 +203,7 @@ class Streams:
 
     def _decide(self, stream: _Stream) -> bool:
         """Whether a connection to a well-known port may still turn out to be IPFIX."""
-        if stream.waiting_octets > MOST_WAITING:
+        if stream.waiting_octets > MOST_WAITING or (stream.waiting and self._waiting > MOST_WAITING_IN_ALL):
             return False
         head = b"".join(octets for octets, _, _ in stream.ready[:4])[:4]
         stream.is_decided = len(head) == 4 and is_stream_start(head)
