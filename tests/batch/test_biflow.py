@@ -128,6 +128,23 @@ def test_biflow_direction_exchanges_initiator_and_reverse_initiator() -> None:
     assert [row["biflowDirection"] for row in reverse] == [0, 2, 1, 3, 4, 255]
 
 
+def test_flow_direction_stays_unless_a_reverse_one_was_sent() -> None:
+    assert [row["flowDirection"] for side in split({"flowDirection": 1} | COUNTS) for row in side] == [1, 1]
+    both = {"flowDirection": 0, "reverseFlowDirection": 1} | COUNTS
+    assert [row["flowDirection"] for side in split(both) for row in side] == [0, 1]
+
+
+def test_lists_are_those_of_both_directions() -> None:
+    octets = build.basic_list((7, 2), build.uint(80, 2), build.uint(443, 2))
+    message = build.message(
+        build.template_set(build.template(256, (291, build.VARIABLE), (2, 4), (2, 4, 29305))),
+        build.data_set(256, build.var(octets) + build.uint(1) + build.uint(2)),
+    )
+    (sets,) = [event for event in Session(transport="file").receive(message) if isinstance(event, DataSets)]
+    forward, reverse = Decoder().decode(sets).split_biflow()
+    assert [row["basicList"] for side in (forward, reverse) for row in side.rows()] == [[80, 443], [80, 443]]
+
+
 def test_nothing_came_back() -> None:
     empty = COUNTS | {"reverseOctetDeltaCount": 0, "reversePacketDeltaCount": 0}
     rows = [{"sourceTransportPort": port} | (empty if port % 2 else COUNTS) for port in range(5)]
@@ -190,6 +207,14 @@ def test_what_is_joined_by_interface_changes_sides_and_what_is_scaled_is_null() 
     assert [next(reverse.rows())[name] for name in names] == ["b", "a", None, 9]
     half = batch.with_columns(batch.template, Schema((more[1], *batch.schema.columns)), [text[1], *values[:6]])
     assert next(half.split_biflow()[1].rows())["ingressInterfaceName"] == "b"
+
+
+def test_scaled_counters_of_the_reverse_are_its_own_counts_at_the_rate_of_the_biflow() -> None:
+    names = ("samplingRate", "scaledOctetDeltaCount", "scaledPacketDeltaCount")
+    rows = [{"samplingInterval": rate} | COUNTS for rate in (100, 0)]
+    forward, reverse = split(*rows, derived=names)
+    assert [tuple(row[name] for name in names) for row in forward] == [(100.0, 1000, 100), (None, None, None)]
+    assert [tuple(row[name] for name in names) for row in reverse] == [(100.0, 2000, 200), (None, None, None)]
 
 
 # ---------------------------------------------------------------- times

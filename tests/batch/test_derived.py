@@ -186,3 +186,12 @@ def test_unused_octets_of_netflow_are_no_columns_and_move_no_source() -> None:
     sets = data_sets(template, Made((b"pad\x05xx\x01\x00",), version=5))
     assert list(Decoder(["portSum"]).decode(sets).tuples()) == [(5 + 256,)]
     assert list(Decoder(derived=["portSum"]).decode(sets).tuples()) == [(5, 256, 261)]
+
+
+def test_a_name_nobody_knows_brings_those_most_like_it_derived_ones_too() -> None:
+    with pytest.raises(UnknownElement, match="did you mean 'flowStart'"):
+        Decoder(select=["flowStar"])
+    with pytest.raises(UnknownElement) as caught:
+        Decoder(derived=["samplingRat"])
+    assert caught.value.suggestions[0] == "samplingRate"
+    assert "flowStart" not in caught.value.suggestions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,24 @@ T = build.EXPORT_TIME
 
 def rates(exporters: Exporters) -> list[tuple[float | None, str | None]]:
     return [(row[RATE], row[SOURCE]) for batch in exporters.batches(RATE, SOURCE) for row in batch.rows()]
+
+
+def flows9(fields: Sequence[build.FieldSpec], *records: bytes, id: int = 256, source_id: int = 0) -> bytes:
+    """A NetFlow v9 packet with a Template and its records."""
+    sets = build.netflow9_template(id, *fields), build.any_set(id, b"".join(records))
+    return build.netflow9(*sets, count=1 + len(records), source_id=source_id)
+
+
+def options9(
+    scope: Sequence[build.FieldSpec],
+    values: Sequence[build.FieldSpec],
+    *records: bytes,
+    id: int = 300,
+    source_id: int = 0,
+) -> bytes:
+    """A NetFlow v9 packet with an Options Template and its records."""
+    sets = build.netflow9_options_template(id, scope, *values), build.any_set(id, b"".join(records))
+    return build.netflow9(*sets, count=1 + len(records), source_id=source_id)
 
 
 SAID: list[tuple[dict[str, Any], float | None]] = [
@@ -207,12 +226,67 @@ def test_netflow_v5_says_it_in_its_header(field: int, rate: float) -> None:
     assert [tuple(row.values()) for row in batch.rows()] == [(rate, "header", 5000, int(5000 * rate))] * 2
 
 
+def test_what_a_process_says_is_not_said_of_other_versions_from_its_address() -> None:
+    exporters = Exporters()
+    system = options9([(1, 4)], [(34, 4), (35, 1)], bytes(4) + build.uint(3) + b"\2")
+    flow = build.netflow5_record("192.0.2.1", "192.0.2.2")
+    for order in (1, -1):
+        for port, packet in [
+            (1, system),
+            (2, build.netflow5(flow, sampling=1 << 14 | 4)),
+            (3, flows(["octetDeltaCount"], bytes(8), domain=0)),
+            (4, flows(["octetDeltaCount"], bytes(8), domain=42)),
+            (5, flows9([(1, 4)], bytes(4))),
+        ][::order]:
+            exporters.send(packet, address="192.0.2.9", port=port)
+    unknown = (None, None)
+    once = [(4.0, "header"), unknown, unknown, (3.0, "exporter")]
+    assert rates(exporters) == [*once, *once[::-1]]
+
+
+def test_cisco_samplers_in_two_octets_are_found_by_version_9_flows() -> None:
+    """48 to 50 of the sampler's table (RFC 3954 §8): mode 2 is random, one packet of 1,000."""
+    exporters = Exporters()
+    table = [(48, 2), (49, 1), (50, 4)]
+    exporters.send(options9([(1, 4)], table, bytes(4) + build.uint(7, 2) + b"\2" + build.uint(1000)))
+    exporters.send(flows9([(48, 1), (1, 4)], b"\7" + build.uint(60), b"\10" + build.uint(60)))
+    assert rates(exporters) == [(1000.0, "sampler"), (None, None)]
+    assert exporters.column("scaledOctetDeltaCount") == [60_000, None]
+
+
+RULES: list[tuple[list[str], bytes, float]] = [
+    (["samplingInterval"], build.uint(500), 500.0),
+    (["selectorAlgorithm[2]", "samplingPacketInterval", "samplingPacketSpace"],
+     build.uint(1, 2) + build.uint(1) + build.uint(499), 500.0),
+    (["selectorAlgorithm[2]", "samplingTimeInterval", "samplingTimeSpace"],
+     build.uint(2, 2) + build.uint(250) + build.uint(750), 4.0),
+    (["selectorAlgorithm[2]", "samplingSize", "samplingPopulation"],
+     build.uint(3, 2) + build.uint(2) + build.uint(25), 12.5),
+    (["selectorAlgorithm[2]", "samplingProbability"], build.uint(4, 2) + build.float64(0.01), 100.0),
+    (["samplerRandomInterval"], build.uint(64), 64.0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("scope", "source"),
+    [("selectorId", "sampler"), ("ingressInterface", "ingressInterface"), ("observationDomainId", "exporter")],
+)
+@pytest.mark.parametrize(("names", "values", "rate"), RULES, ids=[" ".join(names) for names, _, _ in RULES])
+def test_each_rule_holds_for_a_selector_an_interface_and_the_exporter(
+    scope: str, source: str, names: list[str], values: bytes, rate: float
+) -> None:
+    exporters = Exporters()
+    exporters.send(options([scope], names, build.uint(1, 8 if scope == "selectorId" else 4) + values))
+    exporters.send(flows(["selectorId", "ingressInterface"], build.uint(1, 8) + build.uint(1)))
+    assert rates(exporters) == [(rate, source)]
+
+
 def test_vector_nfv9_sampling_interface_beats_exporter() -> None:
     exporters = Exporters()
     exporters.send(bytes.fromhex(VECTORS["NFV9-SAMPLING"]["hex"][0]))
     exporters.send(
-        flows(["ingressInterface"], build.uint(7), build.uint(8), domain=33),
-        flows(["samplerId"], b"\1", id=257, domain=33),
+        flows9([(10, 4)], build.uint(7), build.uint(8), source_id=33),
+        flows9([(48, 1)], b"\1", id=257, source_id=33),
     )
     assert rates(exporters) == [(1000.0, "ingressInterface"), (100.0, "exporter"), (1000.0, "sampler")]
 

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from headwater.batch import Batch, Decoder
 from headwater.batch.options_tables import OPTIONS_FACTS, OptionsTables
-from headwater.model.template import Template
+from headwater.model import registry as registries
+from headwater.model.netflow import widened
+from headwater.model.template import Field, Template
 from headwater.session import Session
 from headwater.session.events import DataSets
 from tests import build
@@ -75,7 +77,15 @@ def test_nanoseconds_that_are_more_than_a_second_do_not() -> None:
     assert rows(UPTIMES, made)[0][:2] == (AT * S - 2 * S, AT * S)
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(0, 2**31), st.integers(0, 2**31 - 1), st.integers(0, 2**32 - 1))
+def test_the_times_of_a_clock_that_was_never_set_are_suspect() -> None:
+    found = rows(UPTIMES, Made(up((UP - 2000, UP)), 0, UP, 5, nanoseconds=5), Made(up((UP - 2000, UP)), AT, UP, 5))
+    assert [source for *_, source in found] == [
+        "flowStartSysUpTime+header (suspect)", "flowStartSysUpTime+header",
+    ]  # fmt: skip
+    assert found[0][2] == 2000 * MS
+
+
+@given(st.integers(1, 2**32 - 1), st.integers(0, 2**31), st.integers(0, 2**31 - 1), st.integers(0, 2**32 - 1))
 def test_uptimes_wrap(export: int, first: int, last: int, uptime: int) -> None:
     pair = (uptime - first) % 2**32, (uptime - last) % 2**32
     if pair == (0, 0) or first == 2**31:  # no uptime at all; half way round nobody can tell
@@ -110,6 +120,34 @@ def test_uptimes_of_reduced_size_are_uptimes() -> None:
     assert rows(template, Made((b"\x00\x0a\x00\x00\x14",), AT, 100))[0][:3] == (
         AT * S - 90 * MS, AT * S - 80 * MS, 10 * MS,
     )  # fmt: skip
+
+
+def wide(*specs: tuple[int, int]) -> Template:
+    """A NetFlow v9 Template of elements in more octets than they have."""
+    return Template(256, tuple(Field(widened(registries.IANA.get(0, id), size), size) for id, size in specs))
+
+
+def test_uptimes_in_8_octets_are_uptimes_and_what_is_no_uptime_is_null() -> None:
+    template = wide((22, 8), (21, 8), (160, 8))
+    boot = build.uint(BOOT, 8)
+    records = [
+        build.uint(UP - 10, 8) + build.uint(UP, 8) + boot,
+        build.uint(0, 8) + build.uint(0, 8) + boot,
+        build.uint((1 << 32) + UP - 10, 8) + build.uint(AT * 1000, 8) + boot,  # beyond 20 years, here: since 1970
+    ]
+    assert rows(template, Made(tuple(records), AT, UP)) == [
+        (AT * S - 10 * MS, AT * S, 10 * MS, "flowStartSysUpTime+header"),
+        (None, None, None, None),
+        (AT * S - 10 * MS, None, None, "flowStartSysUpTime+header"),
+    ]
+
+
+def test_deltas_and_durations_beyond_32_bits_are_null() -> None:
+    most = 2**32 - 1
+    deltas = Made((build.uint(2**64 - 1, 8) + build.uint(most, 8),), AT)
+    assert rows(wide((158, 8), (159, 8)), deltas)[0][:2] == (None, AT * S - most * 1000)
+    durations = Made(tuple(build.uint(AT * 1000, 8) + build.uint(n, 8) for n in (most, most + 1, 1 << 62)), AT)
+    assert [found[1] for found in rows(wide((152, 8), (161, 8)), durations)] == [AT * S + most * MS, None, None]
 
 
 # ---------------------------------------------------------------- uptime after systemInitTimeMilliseconds

@@ -13,6 +13,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from headwater.cli.layout import ranks
 from tests import build, packets
 from tests.cli.conftest import NEW, Run
 
@@ -167,10 +168,11 @@ def test_templates_by_address_reach_data_from_another_port(run: Run, tmp_path: P
     path = tmp_path / "ports.pcap"
     path.write_bytes(packets.pcap([packets.ethernet(packets.udp(payload, peer)) for payload, peer in sent]))
     counts = {}
-    for rule in ("auto", "rfc", "address", "10.0.0.1=address", "10.0.0.2=address"):
+    for rule in ("auto", "rfc", "address", "10.0.0.1=address", "10.0.0.2=address", "::ffff:10.0.0.1=address"):
         counts[rule] = run("cat", "--json", "--key-rule", rule, path).stdout.count("\n")
     few = counts["auto"]
-    assert counts == {"auto": few, "rfc": few, "address": few + 1, "10.0.0.1=address": few + 1, "10.0.0.2=address": few}
+    assert counts == {"auto": few, "rfc": few, "address": few + 1, "10.0.0.1=address": few + 1, "10.0.0.2=address": few,
+                      "::ffff:10.0.0.1=address": few + 1}  # fmt: skip
 
 
 def test_a_state_file_knows_templates_from_the_last_time(run: Run, capture: Path, tmp_path: Path) -> None:
@@ -213,6 +215,10 @@ def test_a_source_is_never_taken_for_the_state_file(run: Run, capture: Path) -> 
         (["--where", "flowDuration > 5"], "'5' is no duration; write it as 30s"),
         (["--where", "flowStart > noon"], "write it as 2026-01-31T12:00:00"),
         (["--state", "/nowhere/state"], "/nowhere/state"),
+        (["--state", "-"], "a file and not -"),
+        (["--strict", "--salvage"], "--strict and --salvage exclude each other"),
+        (["-", "-"], "standard input (-) can be read only once"),
+        ([""], "the path is empty"),
     ],
 )
 def test_mistakes_are_one_sentence_and_exit_code_2(run: Run, capture: Path, args: list[str], words: str) -> None:
@@ -230,7 +236,7 @@ def test_info_tells_exporters_sampling_options_and_other_traffic(run: Run, captu
     assert result.exit_code == 0
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     for line in (
-        "content capture of 8 packets, 6 datagrams of flow export",
+        "content pcap capture of 8 packets, 6 datagrams of flow export",
         "ignored 2 packets of other traffic; of UDP to port 53 (2)",
         "sFlow 1 datagram, not decoded",
         "lost 2 messages before they came here, 1 gap in the sequence numbers",
@@ -238,7 +244,7 @@ def test_info_tells_exporters_sampling_options_and_other_traffic(run: Run, captu
         "10.0.0.9:50000 10.0.0.9:2055 NetFlow v9 0 3 3 2 messages",
         "10.0.0.5:50000 10.0.0.9:2055 NetFlow v5 0 1 2 0",
         "10.0.0.10:50000 10.0.0.9:2055 IPFIX 1 1 20 0",
-        "10.0.0.5:50000 1 in 100 2 records message headers say so",
+        "10.0.0.5:50000 1 in 100 2 records by the message headers",
         "options: interfaces, 1 row",
         "3 uplink",
     ):
@@ -326,3 +332,111 @@ def test_a_state_file_that_cannot_be_used_is_told_once_by_convert_too(run: Run, 
     assert result.exit_code == 0
     assert result.stderr.count("is not used, so Templates and options are learned anew") == 1
     assert (tmp_path / "known.state.bad").read_text() == "garbage"
+
+
+def test_a_long_record_tells_its_template_or_the_fixed_format_it_has(run: Run, capture: Path) -> None:
+    lines = run("cat", "--long", "--options", capture).stdout.splitlines()
+    titles = [line.split(", ", 1)[1] for line in lines if line.startswith("Record ")]
+    assert list(dict.fromkeys(titles)) == ["NetFlow v5", "Template 256", "Options Template 257"]
+
+
+def test_both_passes_over_a_capture_begin_with_the_same_state(run: Run, tmp_path: Path) -> None:
+    """The Template that the records at the beginning had is another one at the end."""
+    record = build.ipv4("192.0.2.1") + build.uint(7)
+    sent = [
+        build.netflow9(build.any_set(256, record)),  # waits for its Template
+        build.netflow9(build.netflow9_template(256, (8, 4), (1, 4)), sequence=1),
+        build.netflow9(build.netflow9_template(256, (1, 4), (2, 4)), sequence=2),
+    ]
+    path = tmp_path / "redefined.pcap"
+    path.write_bytes(packets.pcap([packets.ethernet(packets.udp(packet)) for packet in sent]))
+    run("convert", "--state", tmp_path / "state", path, tmp_path / "flows.csv")
+    assert (tmp_path / "flows.csv").read_text() == "sourceIPv4Address,octetDeltaCount\n192.0.2.1,7\n"
+    assert (tmp_path / "state").exists()
+
+
+def test_of_several_captures_each_has_its_own_exporters_and_options(run: Run, tmp_path: Path) -> None:
+    paths = []
+    for host in (1, 2):
+        record = build.record(build.uint(host), f"if{host}".encode().ljust(8, b"\0"))
+        packet = build.netflow9(
+            build.netflow9_options_template(257, [(2, 4)], (82, 8)), build.any_set(257, record), count=2
+        )
+        paths.append(tmp_path / f"{host}.pcap")
+        peer = (f"10.0.0.{host}", 999, "10.0.0.9", 2055)
+        paths[-1].write_bytes(packets.pcap([packets.ethernet(packets.udp(packet, peer))]))
+    for number, source in enumerate(json.loads(run("info", "--json", *paths).stdout)["sources"], 1):
+        assert [domain["exporter"] for domain in source["domains"]] == [f"10.0.0.{number}:999"]
+        assert [row["exporter"] for row in source["options"]["interfaces"]] == [f"10.0.0.{number}"]
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
+def test_all_forms_tell_why_there_is_nothing(run: Run, capture: Path, form: list[str]) -> None:
+    result = run("cat", "--port", 9, *form, capture)
+    assert result.stderr == "headwater: none of 8 packets is sent to port 9\n"
+
+
+def test_convert_tells_why_there_is_nothing(run: Run, capture: Path, tmp_path: Path) -> None:
+    args = ("convert", "--port", 9, capture, tmp_path / "flows.csv")
+    assert run(*args).stderr.splitlines()[-1] == "headwater: none of 8 packets is sent to port 9"
+    assert run(*args, "--force", "--quiet").stderr == ""
+
+
+def test_what_flags_add_and_octets_matter_more_than_macs_and_raw_uptimes() -> None:
+    names = ["flowStartSysUpTime", "sourceMacAddress", "sourceTransportPort", "octetDeltaCount", "sourceIPv4Address"]
+    assert _by_rank(names) == [names[4], names[3], names[2], names[0], names[1]]
+    added = ["samplingRate", "ingressInterfaceName"]
+    assert _by_rank([*names, *added, "flowStart"])[:5] == [names[4], "flowStart", names[3], *added]
+    assert _by_rank(["sourceMacAddress", "vlanId"]) == ["sourceMacAddress", "vlanId"]
+
+
+def _by_rank(names: list[str]) -> list[str]:
+    return [name for _, name in sorted(zip(ranks(names), names, strict=True), key=lambda pair: pair[0])]
+
+
+def test_packets_that_were_cut_short_are_missing_records(run: Run, tmp_path: Path) -> None:
+    packet = packets.ethernet(packets.udp(build.netflow5(build.netflow5_record("192.0.2.1", "192.0.2.2"))))
+    (tmp_path / "cut.pcap").write_bytes(packets.pcap([packet], snap=60))
+    for form in ([], ["--json"]):
+        result = run("cat", *form, tmp_path / "cut.pcap")
+        assert result.exit_code == 1
+        assert "headwater: there are no data records\n" in result.stderr
+        assert "packet_truncated 1" in result.stderr
+    assert run("cat", "--strict", tmp_path / "cut.pcap").exit_code == 2
+    assert "complete  no" in run("info", tmp_path / "cut.pcap").stdout
+
+
+def test_a_capture_behind_a_capture_is_missed(run: Run, capture: Path, tmp_path: Path) -> None:
+    (tmp_path / "two.pcap").write_bytes(2 * capture.read_bytes())
+    result = run("cat", tmp_path / "two.pcap")
+    assert (result.exit_code, "capture_damaged 1" in result.stderr) == (1, True)
+
+
+def test_a_strict_reading_stops_at_the_end_of_a_capture_that_was_cut(run: Run, capture: Path, tmp_path: Path) -> None:
+    (tmp_path / "torn.pcap").write_bytes(capture.read_bytes()[:-10])
+    result = run("cat", "--strict", tmp_path / "torn.pcap")
+    assert (result.exit_code, result.stderr.count("truncated_tail")) == (2, 1)
+
+
+def test_who_lacks_a_template_is_told_who_has_one(run: Run, tmp_path: Path) -> None:
+    packet = build.flows(1)[0]
+    data = build.message(build.data_set(256, build.flow(build.flow_values(1)[0])), sequence=1)
+    sent = [(packet, ("10.0.0.1", 1001, "10.0.0.2", 4739)), (data, ("10.0.0.1", 1002, "10.0.0.2", 4739))]
+    path = tmp_path / "ports.pcap"
+    path.write_bytes(packets.pcap([packets.ethernet(packets.udp(payload, peer)) for payload, peer in sent]))
+    assert "10.0.0.1:1001" in run("cat", path).stderr
+
+
+def test_info_has_one_name_for_an_exporter_whose_ports_do_not_count(run: Run, tmp_path: Path) -> None:
+    flow = (
+        build.netflow9(build.netflow9_template(256, (34, 4)), build.any_set(256, build.uint(10)), count=2),
+        *[build.netflow9(build.any_set(256, build.uint(10)), sequence=n) for n in (1, 2)],
+    )
+    sent = [packets.udp(packet, ("10.0.0.1", 999 + n, "10.0.0.9", 2055)) for n, packet in enumerate(flow)]
+    (tmp_path / "nat.pcap").write_bytes(packets.pcap(map(packets.ethernet, sent)))
+    out = run("info", "--key-rule", "address", tmp_path / "nat.pcap").stdout
+    assert "1 exporter\n" in out
+    assert [line.split() for line in out.splitlines() if "1 in 10" in line] == [
+        ["1", "in", "10", "3", "records", "by", "the", "records"]
+    ]
+    assert "exporters" not in out

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
-from tests import build
+from tests import build, packets
 from tests.cli.conftest import Run
 
 
@@ -35,6 +36,17 @@ def test_faults_have_offsets_and_a_way_to_see_them(run: Run, torn: Path) -> None
     assert f"truncated_tail at octet {offset}" in result.stdout
     assert f"'headwater explain {torn} --offset {offset}' shows the octets" in result.stdout
     assert run("explain", torn, "--offset", offset).exit_code == 1
+
+
+def test_faults_of_captures_have_a_way_to_see_them_too(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.pcap"
+    good, bad = build.message(), build.message(build.any_set(2, b"", length=3))
+    path.write_bytes(packets.pcap([packets.ethernet(packets.udp(message)) for message in (good, bad)])[:-1])
+    assert "explain" not in run("info", path).stdout  # a packet that is cut short is no message
+    path.write_bytes(packets.pcap([packets.ethernet(packets.udp(message)) for message in (good, bad)]))
+    command = re.search(r"'headwater (explain .+ --offset \d+)' shows the octets", run("info", path).stdout)
+    assert command is not None
+    assert "set_length: Set length 3" in run(*command[1].split()).stdout
 
 
 def test_loss_is_told_by_domain(run: Run, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import headwater as hw
 from headwater.errors import FaultKind
-from tests import build
+from tests import build, packets
 
 FLOWS = b"".join(build.flows(500))
 MIXED = b"".join(build.mixed_flows(1000))
@@ -140,7 +140,8 @@ def test_structured_data_is_read() -> None:
     assert [row["basicList"] for row in rows] == [values[1] for values in build.list_values(40)]
 
 
-def test_type_information_in_a_file_names_the_elements_of_that_file_only() -> None:
+def described() -> list[bytes]:
+    """A Message that describes an element, and one with a record that has it."""
     pen = build.DOCUMENTATION_PEN
     types = build.options_template(
         300, (346, 4), (303, 2), (339, 1), (344, 1), (345, 2), (341, build.VARIABLE), scope=2
@@ -153,23 +154,41 @@ def test_type_information_in_a_file_names_the_elements_of_that_file_only() -> No
         build.uint(0, 2),
         build.var(b"queueDepth"),
     )
-    described = build.file(
+    return [
         build.message(build.options_template_set(types), build.data_set(300, about)),
         build.message(
             build.template_set(build.template(256, (7, 4, pen))), build.data_set(256, build.uint(9)), sequence=1
         ),
-    )
+    ]
+
+
+def test_type_information_in_a_file_names_the_elements_of_that_file_only() -> None:
+    pen = build.DOCUMENTATION_PEN
     plain = build.message(build.template_set(build.template(256, (7, 4, pen))), build.data_set(256, build.uint(9)))
-    first, second = (list(hw.records(data, options=False)) for data in (described, plain))
+    first, second = (list(hw.records(data, options=False)) for data in (b"".join(described()), plain))
     assert first == [{"queueDepth": 9}]
     assert second == [{f"_{pen}_7": "00000009"}] or second == [{f"_{pen}_7": build.uint(9)}]
-    both = list(hw.records([described, plain, described], options=False))
+    both = list(hw.records([b"".join(described()), plain, b"".join(described())], options=False))
     assert both == first + second + first
-    reading = hw.read([described, plain])
+    reading = hw.read([b"".join(described()), plain])
     for _ in reading:
         pass
     assert [source.elements_learned for source in reading.report.sources] == [1, 0]
     assert [str(f) for use in reading.report.sources[0].templates for f in use.template.fields][-1].startswith("queue")
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tcp without an end"])
+def test_elements_that_a_capture_describes_can_be_selected(transport: str) -> None:
+    first, second = described()
+    if transport == "udp":
+        sent = [packets.udp(first), packets.udp(second)]
+    else:
+        peer = (*packets.PEER[:3], 4739)
+        sent = [packets.tcp(b"", 99, peer, flags=packets.SYN), packets.tcp(first + second, 100, peer)]
+        if transport == "tcp":
+            sent.append(packets.tcp(b"", 100 + len(first + second), peer, flags=packets.FIN | packets.ACK))
+    capture = packets.pcap(map(packets.ethernet, sent))
+    assert list(hw.records(capture, select=["queueDepth"], options=False)) == [{"queueDepth": 9}]
 
 
 # --- windows ---------------------------------------------------------------------------------------------------------

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+
+import pytest
 
 import headwater as hw
 from headwater.errors import FaultKind
-from headwater.process.report import FAULTS_KEPT, TEMPLATES_KEPT
-from tests import build
+from headwater.process.source import SourceReading
+from headwater.process.source_report import FAULTS_KEPT, TEMPLATES_KEPT
+from tests import build, packets
 
 NOW = build.EXPORT_TIME
 
@@ -138,3 +142,78 @@ def test_the_report_is_json() -> None:
     assert source["gap_list"][0]["lost"] == 18
     assert source["fault_list"][0]["kind"] == "truncated_tail"
     assert report["skipped"] == []
+
+
+def streams(count: int) -> bytes:
+    """A capture of so many IPFIX exporters over TCP, each with one connection and three segments."""
+    sent = []
+    message = counter(1)
+    for number in range(3):
+        for host in range(count):
+            peer = (f"10.0.{host >> 8}.{host & 255}", 40000, "10.1.0.1", 4739)
+            if not number:
+                sent.append(packets.tcp(b"", 99, peer, flags=packets.SYN))
+            sent.append(packets.tcp(message, 100 + number * len(message), peer))
+    return packets.pcap([packets.ethernet(packet) for packet in sent])
+
+
+def test_what_thousands_of_streams_count_is_not_summed_up_for_each_segment(monkeypatch: pytest.MonkeyPatch) -> None:
+    sums: list[SourceReading] = []
+    count = SourceReading._count
+
+    def counting(reading: SourceReading) -> None:
+        sums.append(reading)
+        count(reading)
+
+    monkeypatch.setattr(SourceReading, "_count", counting)
+    reading = hw.read(streams(50))
+    assert sum(batch.num_rows for batch in reading) == 150
+    assert (reading.report.messages, len(reading.report.sources[0].ledgers)) == (150, 50)
+    assert len(sums) <= 3
+
+
+def test_the_report_tells_what_was_read_before_somebody_stopped() -> None:
+    reading = hw.read(streams(5))
+    for _ in range(4):
+        next(reading)
+    reading.close()
+    assert (reading.report.messages, reading.report.records) == (12, 12)
+
+
+def test_the_fault_that_a_strict_reading_stops_at_is_told_once() -> None:
+    overrun = build.any_set(256, bytes(4), length=100)
+    with pytest.raises(hw.DecodeError) as error:
+        for _ in (reading := hw.read(build.netflow9(overrun), strict=True)):
+            pass
+    (fault,) = reading.report.sources[0].fault_list
+    assert fault.kind is FaultKind.SET_OVERRUN
+    assert str(fault).count("set_overrun") == 1
+    assert fault.detail in str(error.value)
+
+
+def test_options_are_tables_for_those_who_ask() -> None:
+    record = build.record(build.uint(3), b"uplink\0\0")
+    template = build.netflow9_options_template(257, [(2, 4)], (82, 8))
+    data = build.netflow9(template, build.any_set(257, record), count=2)
+    for select in (None, ["octetDeltaCount"]):
+        reading = hw.read(data, select=select, option_tables=True)
+        for _ in reading:
+            pass
+        (source,) = reading.report.sources
+        (row,) = source.option_tables["interfaces"].flat_rows()
+        assert (row["v9Interface"], row["interfaceName"], row["count"]) == (3, "uplink", 1)
+    assert report_on(data).sources[0].option_tables == {}
+
+
+def test_faults_of_streams_have_the_offset_of_their_octets_in_the_capture() -> None:
+    peer = (*packets.PEER[:3], 4739)
+    wrong = build.message(build.any_set(2, b"\xab\xcd\xef\x01", length=3), sequence=1)
+    octets = counter(1) + wrong
+    cuts = (0, 10, 40, len(octets))
+    sent = [packets.tcp(b"", 99, peer, flags=packets.SYN)]
+    sent += [packets.tcp(octets[a:b], 100 + a, peer) for a, b in itertools.pairwise(cuts)]
+    capture = packets.pcap(map(packets.ethernet, sent))
+    (source,) = report_on(capture).sources
+    (fault,) = source.fault_list
+    assert capture[fault.offset :].startswith(b"\0\2\0\3\xab\xcd\xef\1")
+    assert {use.template.id for use in source.templates} == {256}

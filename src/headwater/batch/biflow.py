@@ -6,10 +6,14 @@ A column of the reverse uniflows is, by the first rule that applies:
 2. the other one of a pair of source and destination, ingress and egress (PAIRS). Of a pair with one half only, such
    as a batch of source addresses, the column is renamed; VLANs and what NAT makes of addresses (SWAPPED) stay as they
    are then. NAT is seen from the same side: the reverse uniflow goes to the address that the forward one came from;
-3. null, if it says something of forward packets only: a counter without reverse, a next hop (FORWARD_ONLY);
+3. null, if it says something of forward packets only: a counter without reverse, a next hop (FORWARD_ONLY); scaled
+   counters are the reverse ones times samplingRate, where both are there;
 4. biflowDirection with initiator and reverse initiator exchanged;
 5. what it was: protocol, end reason, flow times. Times are those of both directions together unless there are
    reverse times, or CERT's reverseFlowDeltaMilliseconds, which the reverse start is later by.
+   So is flowDirection: RFC 5103 lets it have a reverse, and without one the reverse packets can have come in by
+   another interface, or gone out by the same one. So are lists: RFC 6313 knows no reverse of what stands in them, and
+   as a rule it is about both directions (what YAF tells of an application's dialogue).
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ import numpy.typing as npt
 from headwater.batch.biflow_times import reverse_times
 from headwater.batch.fields import null_column
 from headwater.batch.plan import field_targets
+from headwater.batch.sampling import SCALED_COUNTERS, scaled
 from headwater.batch.schema import Column, Schema, free_name
 from headwater.model import registry as registries
 from headwater.model.element import CERT_PEN, InformationElement, Semantics
@@ -112,8 +117,8 @@ def split_biflow(batch: Batch, *, keep_empty: bool = False) -> tuple[Batch, Batc
     schema, turned = _side(plan.reverse, columns, count)
     own = {one.column.name for one in plan.reverse if one.is_reverse}
     delta = None if plan.delta is None else columns[plan.delta]
-    turned = reverse_times(dict(zip(schema.names, turned, strict=True)), own, delta)
-    reverse = batch.with_columns(plan.templates[1], schema, turned)
+    named = reverse_times(dict(zip(schema.names, turned, strict=True)), own, delta)
+    reverse = batch.with_columns(plan.templates[1], schema, list((named | _scaled_again(named)).values()))
     if not own:
         return forward, reverse.take(np.empty(0, np.intp))
     if keep_empty or not plan.volume:
@@ -122,6 +127,17 @@ def split_biflow(batch: Batch, *, keep_empty: bool = False) -> tuple[Batch, Batc
     for index in plan.volume:
         some |= np.ma.filled(columns[index], 0) != 0  # type: ignore[arg-type]  # unsigned integers
     return forward, reverse if some.all() else reverse.take(np.flatnonzero(some))
+
+
+def _scaled_again(columns: dict[str, Values]) -> dict[str, Values]:
+    """The scaled counters of reverse uniflows: their own counts at the rate of the biflow."""
+    rate = columns.get("samplingRate")
+    if not isinstance(rate, np.ndarray):
+        return {}
+    rates = np.ma.filled(rate, np.nan)
+    counts = {name: columns.get(raw) for name, raw in SCALED_COUNTERS.items() if name in columns}
+    # a counter of illegal length is octets
+    return {name: scaled(raw, rates) for name, raw in counts.items() if isinstance(raw, np.ndarray)}
 
 
 def _side(sources: tuple[_Source, ...], columns: Sequence[Values], count: int) -> tuple[Schema, list[Values]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,15 +10,13 @@ import numpy.typing as npt
 from headwater import kernel
 from headwater.batch.fields import masked
 from headwater.batch.strings import Bool, Strings
-from headwater.batch.times import instants
+from headwater.batch.times import UNITS, instants
 
 if TYPE_CHECKING:
     from headwater.batch.lists import Values
 
-_UNITS: Final = ("Nanoseconds", "Microseconds", "Milliseconds", "Seconds")
 
-
-def reverse_times(columns: dict[str, Values], own: set[str], delta: Values | None) -> list[Values]:
+def reverse_times(columns: dict[str, Values], own: set[str], delta: Values | None) -> dict[str, Values]:
     """The columns of reverse uniflows, those of their times corrected.
 
     own: names of the columns that are reverse elements of the biflow. delta: reverseFlowDeltaMilliseconds, which the
@@ -28,9 +26,9 @@ def reverse_times(columns: dict[str, Values], own: set[str], delta: Values | Non
     """
     columns = dict(columns)
     before = {name: columns.get(name) for name in ("flowStart", "flowEnd")}
-    known = {end: [name for name in (f"{end}{unit}" for unit in _UNITS) if name in own] for end in before}
+    known = {end: [name for name in (f"{end}{unit}" for unit in UNITS) if name in own] for end in before}
     if delta is not None and not known["flowStart"]:
-        for name in ("flowStart", *(f"flowStart{unit}" for unit in _UNITS)):
+        for name in ("flowStart", *(f"flowStart{unit}" for unit in UNITS)):
             if name in columns:
                 columns[name] = _later(columns[name], delta)
         if "flowStart" in columns and isinstance(delta, np.ndarray):
@@ -42,7 +40,7 @@ def reverse_times(columns: dict[str, Values], own: set[str], delta: Values | Non
     is_new = start is not before["flowStart"] or end is not before["flowEnd"]
     if "flowDuration" in columns and is_new and isinstance(start, np.ndarray) and isinstance(end, np.ndarray):
         columns["flowDuration"] = _duration(start, end)
-    return list(columns.values())
+    return columns
 
 
 def _later(times: Values, delta: Values) -> Values:

@@ -91,7 +91,7 @@ class Decoder:
             return FACTS[base].column(base, self._names()), 1
         if base in DERIVED and number == 1:
             return self._want_derived(base), 1
-        element = self._names().named(base)
+        element = self._named(base)
         return Column(element.name if number == 1 else f"{element.name}#{number}", element.type, element), number
 
     def _want_derived(self, name: str) -> Column:
@@ -99,6 +99,14 @@ class Decoder:
         derived, element = DERIVED[name], self._names().find(name)
         has_fields = element is not None and element.name == name and element.type is derived.type
         return Column(name, derived.type, element if has_fields else None)
+
+    def _named(self, name: str) -> InformationElement:
+        """The element. Raises UnknownElement, which also knows the names that are no elements'."""
+        try:
+            return self._names().named(name)
+        except UnknownElement as unknown:
+            near = (*_near(name, (*DERIVED, *FACTS)), *unknown.suggestions)
+            raise UnknownElement(name, near[:3]) from None
 
     def _names(self) -> Registry:
         return registries.IANA if self._registry is None else self._registry
@@ -162,8 +170,15 @@ def _names_of(what: str, given: Iterable[str], known: Mapping[str, object]) -> t
     names = tuple(dict.fromkeys(_names_in(what, given)))
     for name in names:
         if name not in known:
-            raise UnknownElement(name, tuple(known))
+            raise UnknownElement(name, _near(name, known) or tuple(known))
     return names
+
+
+def _near(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """The names most like a wrong one."""
+    from difflib import get_close_matches
+
+    return tuple(get_close_matches(name[:128], known, n=2, cutoff=0.7))
 
 
 def _field_of(template: Template, element: InformationElement, number: int) -> int | None:

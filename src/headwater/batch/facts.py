@@ -112,22 +112,28 @@ def _of_keys(job: Job, count: int, type: DataType, value: Callable[[SessionKey],
     return masked(column, unknown[by_record]) if unknown.any() else column
 
 
-@lru_cache(maxsize=4096)
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        address = ip_address(text)
-    except ValueError:  # a transport session that is not one between IP addresses
-        return None
+def plain_address(text: str) -> IPv4Address | IPv6Address:
+    """An exporter's address without a zone, and not mapped into IPv6. Raises ValueError for what is none."""
+    address = ip_address(text.partition("%")[0])
     return getattr(address, "ipv4_mapped", None) or address
 
 
+@lru_cache(maxsize=4096)
+def address_of(key: SessionKey) -> IPv4Address | IPv6Address | None:
+    """Of a transport session, None if it is not one between IP addresses."""
+    try:
+        return plain_address(key.address)
+    except ValueError:
+        return None
+
+
 def _ipv4(key: SessionKey) -> int | None:
-    address = _address(key.address)
+    address = address_of(key)
     return int(address) if isinstance(address, IPv4Address) else None
 
 
 def _ipv6(key: SessionKey) -> bytes | None:
-    address = _address(key.address)
+    address = address_of(key)
     return address.packed if isinstance(address, IPv6Address) else None
 
 

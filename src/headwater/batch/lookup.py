@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Collection, Sequence
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -29,7 +27,8 @@ Numbers = npt.NDArray[np.intp]
 Resolve = Callable[[Origin, int], "Timeline[Any]"]
 
 _NUMBER_OCTETS: Final = 8
-_TIME_BITS: Final = 33
+_NEVER: Final = 1 << 32  # later than any Export Time
+_VERSION_BITS: Final = 4  # as many as versions 1 to 10 need
 _FEW: Final = 512
 _SLOTS: Final = 1 << 16
 _TOP_BITS: Final = np.uint64(48)
@@ -191,39 +190,29 @@ def _in_time(timelines: Sequence[Timeline[Any]], at: Numbers, times: Flat, count
     at: intp[n], index of the timeline. times: the Export Times of the n, or of the Sets that have `counts` of them.
     """
     choices: list[Any] = [None]
-    firsts, valid_from, owners = [], [], []
+    first = np.zeros(len(timelines), np.intp)
+    since_by_rank: list[npt.NDArray[np.int64]] = []
     earliest, latest = (int(times.min()), int(times.max())) if len(times) else (0, 0)
     for number, timeline in enumerate(timelines):
-        firsts.append(len(choices) if timeline else 0)
-        for since, told in _between(timeline, earliest, latest) if len(timeline) > 1 else timeline:
-            choices.append(told)
-            valid_from.append(since)
-            owners.append(number)
-    first = np.array(firsts, np.intp)
-    if len(choices) - 1 == np.count_nonzero(first):  # in all this time nothing has changed
-        return Found(choices, first[at])
-    starts = np.array(owners, np.int64) << _TIME_BITS | np.array(valid_from, np.int64)
-    moments, moment = _sorted(times)
-    if counts is not None:
-        moment = np.repeat(moment, counts)
-    width = len(first)
-    if len(moments) * width <= len(at):  # once for each timeline and time, not for each of the n
-        wanted = np.arange(width) << _TIME_BITS | moments.astype(np.int64)[:, None]
-        return Found(choices, _last_of(starts, wanted, first[None, :]).reshape(-1)[moment * width + at])
-    return Found(choices, _last_of(starts, at << _TIME_BITS | moments.astype(np.int64)[moment], first[at]))
-
-
-def _last_of(starts: Flat, wanted: Flat, first: Flat) -> Numbers:
-    """Index of the last of the versions that start no later than wanted, at least `first`; 0 where that is 0."""
-    found = np.searchsorted(starts, wanted, "right")
-    return np.where(first > 0, np.maximum(found, first), 0)
-
-
-def _between(timeline: Timeline[Any], earliest: int, latest: int) -> Timeline[Any]:
-    """The versions that are valid at some time from earliest to latest."""
-    stop = max(1, bisect_right(timeline, latest, key=itemgetter(0)))
-    start = max(0, bisect_right(timeline, earliest, key=itemgetter(0)) - 1)
-    return timeline[start:stop]
+        if not timeline:
+            continue
+        first[number] = len(choices)
+        versions = timeline
+        if timeline[-1][0] <= earliest:  # as a rule nothing changes in the time of a batch
+            versions = timeline[-1:]
+        elif len(timeline) > 1 and timeline[1][0] > latest:
+            versions = timeline[:1]
+        choices += [told for _, told in versions]
+        for rank in range(1, len(versions)):
+            if rank > len(since_by_rank):
+                since_by_rank.append(np.full(len(timelines), _NEVER, np.int64))
+            since_by_rank[rank - 1][number] = versions[rank][0]
+    found = first[at]
+    if since_by_rank and counts is not None:
+        times = np.repeat(times, counts)
+    for since in since_by_rank:  # ascending, so as many as have begun are behind the first
+        found += times >= since[at]
+    return Found(choices, found)
 
 
 def _origins(job: Job) -> tuple[list[Origin], Numbers]:
@@ -235,8 +224,12 @@ def _origins(job: Job) -> tuple[list[Origin], Numbers]:
 
 def _origins_of(messages: Messages) -> tuple[list[Origin], Numbers]:
     """(the origins of some Messages, the index of each Message's)."""
-    codes = messages.domain.astype(np.int64)
+    codes = messages.domain.astype(np.int64) << _VERSION_BITS | messages.version
     if messages.peer is not None:
-        codes |= messages.peer.astype(np.int64) << 32
+        codes |= messages.peer.astype(np.int64) << _VERSION_BITS + 32
     found, at = distinct(codes)
-    return [Origin.of(messages.keys[code >> 32], code & 0xFFFF_FFFF) for code in found.tolist()], at
+    origins = []
+    for code in found.tolist():
+        whose, version = code >> _VERSION_BITS, code & (1 << _VERSION_BITS) - 1
+        origins.append(Origin.of(messages.keys[whose >> 32], whose & 0xFFFF_FFFF, version))
+    return origins, at

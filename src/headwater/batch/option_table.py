@@ -56,7 +56,7 @@ class OptionTable:
         last_seen: export times in Unix seconds. is_current: False for values that others have replaced since.
         """
         for option in self._options:
-            address, port, domain = option.origin
+            address, port, domain, _ = option.origin
             for version in option.versions:
                 yield {
                     "exporter": address,

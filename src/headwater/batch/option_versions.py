@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from functools import lru_cache
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
+from headwater.batch.facts import address_of
 from headwater.batch.scopes import Key
 
 if TYPE_CHECKING:
@@ -18,16 +17,22 @@ VERSIONS_KEPT: Final = 16
 
 
 class Origin(NamedTuple):
-    """Whose record it is: the exporter's address ("" = of a file) and port, and the Observation Domain."""
+    """Whose record it is: the exporter's address ("" = of a file) and port, the Observation Domain, the version.
+
+    Two versions from one address are two Exporting Processes, which know nothing of each other.
+    """
 
     address: str
     port: int
     domain: int
+    version: int
 
     @classmethod
-    def of(cls, key: SessionKey | None, domain: int) -> Self:
+    def of(cls, key: SessionKey | None, domain: int, version: int) -> Self:
         """Of what a transport session sends."""
-        return cls("", 0, domain) if key is None else cls(_plain_address(key.address), key.port, domain)
+        if key is None:
+            return cls("", 0, domain, version)
+        return cls(str(address_of(key) or ""), key.port, domain, version)
 
 
 @dataclass(slots=True, eq=False)
@@ -87,13 +92,3 @@ class Option:
 
 def _first_seen(version: Version) -> int:
     return version.first_seen
-
-
-@lru_cache(maxsize=4096)
-def _plain_address(text: str) -> str:
-    """The address as provenance columns give it: without a zone, not mapped into IPv6; "" for what is none."""
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return ""
-    return str(getattr(address, "ipv4_mapped", None) or address)

@@ -4,10 +4,10 @@ Each record is kept under its exporter (address and port of the transport sessio
 scope, in the versions its values had; a version is valid from the export time it was first seen at, the first one
 also before that. So what a flow is joined with depends on neither the order of records in a Message nor that of
 Messages. What a flow's own session and domain do not know is taken, in this order, from the same domain of the same
-address (the port changes when an exporter restarts, and some send options from a port of their own), from its
+address (the port changes when an exporter restarts, and some send options from a port of their own), in IPFIX from its
 domain 0, which stands for all of them (RFC 7011 §3.1), and from the only one of its domains that knows.
-Exporters of different addresses never mix; all files (sessions without a key) are one exporter, so give each file
-tables of its own.
+Exporters of different addresses never mix, nor do versions of the protocol from one address; all files (sessions
+without a key) are one exporter, so give each file tables of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
+from headwater.batch.facts import IPFIX
 from headwater.batch.lookup import looked_up_messages
 from headwater.batch.option_cells import clean, frozen, octets_of
 from headwater.batch.option_table import OptionTable
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from headwater.session.events import Messages
 
 OPTIONS_FACTS: Final = (
-    "exporterIPv4Address", "exporterIPv6Address", "exporterTransportPort", "observationDomainId", "exportTime"
+    "exporterIPv4Address", "exporterIPv6Address", "exporterTransportPort", "observationDomainId",
+    "exportProtocolVersion", "exportTime",
 )  # fmt: skip
 """The provenance that `OptionsTables.learn` needs: `Decoder(None, provenance=OPTIONS_FACTS)`."""
 
@@ -58,6 +60,7 @@ class SavedOption(NamedTuple):
     address: str
     port: int
     domain: int
+    version: int
     table: str
     scope: dict[str, Any]
     keys: tuple[tuple[str, int], ...]
@@ -115,15 +118,16 @@ class OptionsTables:
             who = cells[width:-1]
             origin = origins.get(who)
             if origin is None:
-                v4, v6, port, domain = who
-                origin = origins[who] = Origin(v4 or v6 or "", port or 0, domain)
+                v4, v6, port, domain, version = who
+                origin = origins[who] = Origin(v4 or v6 or "", port or 0, domain, version)
             self._take(shape, origin, cells[:width], cells[-1])
 
-    def tables(self) -> dict[str, OptionTable]:
-        """The tables by name, in the order of their names."""
+    def tables(self, exporters: Collection[str] | None = None) -> dict[str, OptionTable]:
+        """The tables by name, in the order of their names. exporters: addresses of those to tell of, None = all."""
         found: dict[str, list[Option]] = {}
         for option in self._options.values():
-            found.setdefault(option.table, []).append(option)
+            if exporters is None or option.origin.address in exporters:
+                found.setdefault(option.table, []).append(option)
         return {name: OptionTable(name, options) for name, options in sorted(found.items())}
 
     def constant(self, messages: Messages, element: str) -> np.ma.MaskedArray[Any, Any]:
@@ -155,14 +159,14 @@ class OptionsTables:
         return self._numbers[kinds[0]].keys() if len(kinds) == 1 else ChainMap(*[self._numbers[k] for k in kinds])
 
     def _timeline(self, origin: Origin, kinds: tuple[Kind, ...], number: int, aspect: Aspect) -> Timeline[Any]:
-        address, _, domain = origin
-        for place in ((origin,), (address, domain), (address, 0)):
+        address, _, domain, version = origin
+        for place in ((origin,), (address, version, domain), *(((address, version, 0),) if version == IPFIX else ())):
             for kind in kinds:
                 found = _merged(self._found.get((*place, kind, number), ()), aspect)
                 if found:
                     return found
         for kind in kinds:
-            knowing = [o for o in self._found.get((address, kind, number), ()) if _merged((o,), aspect)]
+            knowing = [o for o in self._found.get((address, version, kind, number), ()) if _merged((o,), aspect)]
             if len({option.origin.domain for option in knowing}) == 1:
                 return _merged(knowing, aspect)
         return ()
@@ -186,7 +190,7 @@ class OptionsTables:
         Raises ValueError, KeyError or TypeError for what no snapshot gives.
         """
         for one in saved:
-            origin = Origin(one.address, one.port, one.domain)
+            origin = Origin(one.address, one.port, one.domain, one.version)
             columns = {name for values, *_ in one.versions for name in values}
             option = Option(origin, one.table, one.scope, tuple((Kind(kind), number) for kind, number in one.keys))
             key = (origin, one.table, tuple(sorted(columns)), tuple(sorted(one.scope.items(), key=repr)))
@@ -301,12 +305,12 @@ class OptionsTables:
 
 
 def _places(option: Option) -> Iterator[Any]:
-    """Under what an option is found: session and domain, address and domain, address."""
-    address, _, domain = origin = option.origin
+    """Under what an option is found: session and domain, address and domain, address; each with the version."""
+    address, _, domain, version = origin = option.origin
     for key in option.keys:
         yield (origin, *key)
-        yield (address, domain, *key)
-        yield (address, *key)
+        yield (address, version, domain, *key)
+        yield (address, version, *key)
 
 
 def _merged(options: Iterable[Option], aspect: Aspect) -> Timeline[Any]:

@@ -14,15 +14,16 @@ What elements say (RATES; a value of zero, or a rate below 1, says nothing):
 
 Where it is looked for, the first that knows (OPT-10, OPT-11):
 1. record: the elements above in the record itself (Huawei NetStream sends 34 there).
-2. sampler: the options for the record's samplerId (48) or selectorId (302).
-3. selectionSequence: those for its selectionSequenceId (301). Selectors in a row multiply (RFC 5476 §6.5.1); one that
+2. header: the sampling field of NetFlow v5, 2 bits of mode and 14 of interval; an interval of 0 or 1 means that
+   nothing was left out (Cisco; nfdump reads it so). Its exporters have no option records, and what another process
+   at their address says does not count.
+3. sampler: the options for the record's samplerId (48) or selectorId (302).
+4. selectionSequence: those for its selectionSequenceId (301). Selectors in a row multiply (RFC 5476 §6.5.1); one that
    matches properties (304 = 5) leaves out nothing of what matches; one of unknown rate makes the whole unknown.
-4. ingressInterface, then egressInterface: options with that interface as their scope. What is said of an interface
+5. ingressInterface, then egressInterface: options with that interface as their scope. What is said of an interface
    beats what is said of the exporter.
-5. exporter: options about the exporter, the domain or a process as a whole, or about interface 0. A sampler that
+6. exporter: options about the exporter, the domain or a process as a whole, or about interface 0. A sampler that
    flows do not refer to is not taken for one of the whole exporter: there can be others.
-6. header: the sampling field of NetFlow v5, 2 bits of mode and 14 of interval; an interval of 0 or 1 means that
-   nothing was left out (Cisco; nfdump reads it so).
 Which version of an option record counts, and what is taken where the own domain is silent, is told in options_tables.
 
 Scaled counters are the count times the rate, rounded to the nearest integer, half to even; exact for integer rates;
@@ -58,11 +59,11 @@ if TYPE_CHECKING:
 Flat = npt.NDArray[Any]
 
 SOURCES: Final = (
-    None, "record", "sampler", "selectionSequence", "ingressInterface", "egressInterface", "exporter", "header"
+    None, "record", "header", "sampler", "selectionSequence", "ingressInterface", "egressInterface", "exporter"
 )  # fmt: skip
 """What samplingSource can be, in the order in which they are asked."""
 
-_RECORD, _SAMPLER, _SEQUENCE, _INGRESS, _EGRESS, _EXPORTER, _HEADER = range(1, len(SOURCES))
+_RECORD, _HEADER, _SAMPLER, _SEQUENCE, _INGRESS, _EGRESS, _EXPORTER = range(1, len(SOURCES))
 
 
 class Rule(NamedTuple):
@@ -199,12 +200,11 @@ def _rates(job: Job, count: int, columns: dict[int, Flat]) -> Rates:
     rate, source = np.full(count, np.nan), np.zeros(count, np.uint8)
     found = Rates(rate, source)
     _take(found, _RECORD, _own(columns, count))
+    _take(found, _HEADER, _of_headers(job))
     for code, told in _told(job, columns):
         if source.all():
             break
         _take(found, code, _as_rates(told()))
-    if not source.all():
-        _take(found, _HEADER, _of_headers(job))
     return found
 
 
@@ -332,5 +332,10 @@ _ALL: Final = (
     Derived("scaledOctetDeltaCount", DataType.UNSIGNED64, partial(_scaled_sources, 1), _scaled),
     Derived("scaledPacketDeltaCount", DataType.UNSIGNED64, partial(_scaled_sources, 2), _scaled),
 )
+SCALED_COUNTERS: Final = {
+    "scaledOctetDeltaCount": "octetDeltaCount",
+    "scaledPacketDeltaCount": "packetDeltaCount",
+}
+"""Scaled counters, and which counter each scales."""
 DERIVED: Final = {derived.name: derived for derived in _ALL}
 """The columns by name."""

@@ -20,7 +20,7 @@ timeSource is one of
 
 with flowEnd for flowStart where only the end is known. Where the ends come from different fields it is the source of
 the start and that of the end with `; ` between. ` (suspect)` follows an uptime that gives a time later than its
-Message, before the boot or 20 years after it. Null: neither end is known.
+Message, before the boot or 20 years after it, and one with an Export Time of 0. Null: neither end is known.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from headwater import kernel
 from headwater.batch.derived import Derived
 from headwater.batch.fields import masked
 from headwater.batch.strings import Bool, Strings
-from headwater.batch.uptime import Uptimes
+from headwater.batch.uptime import UPTIME_MOST_MS, Uptimes
 from headwater.model.types import DataType
 from headwater.wire.values import NTP_EPOCH
 
@@ -49,19 +49,20 @@ I64 = npt.NDArray[np.int64]
 
 _NS: Final = 1_000_000_000
 _FURTHEST: Final = (1 << 63) - 1
+_U32_MOST: Final = (1 << 32) - 1
 _ERA_STARTS: Final = tuple([(era * (1 << 32) - NTP_EPOCH) * _NS for era in range(3)])
 """What an NTP timestamp of zero octets means, by era: nobody filled it in."""
 
 SUSPECT: Final = " (suspect)"
 """What timeSource says of a time that there is reason to doubt."""
 
-_UNITS: Final = ("Nanoseconds", "Microseconds", "Milliseconds", "Seconds")
+UNITS: Final = ("Nanoseconds", "Microseconds", "Milliseconds", "Seconds")
 _UPTIMES: Final = ("SysUpTime+header", "SysUpTime+systemInitTimeMilliseconds")
 _DURATIONS: Final = ("flowDurationMilliseconds", "flowDurationMicroseconds")
-_OBSERVED: Final = tuple([f"observationTime{unit}" for unit in _UNITS])
+_OBSERVED: Final = tuple([f"observationTime{unit}" for unit in UNITS])
 _NAMES: Final = (
     ("", ""),
-    *[(f"flowStart{unit}", f"flowEnd{unit}") for unit in _UNITS],
+    *[(f"flowStart{unit}", f"flowEnd{unit}") for unit in UNITS],
     ("flowStartDeltaMicroseconds+exportTime", "flowEndDeltaMicroseconds+exportTime"),
     *[(f"flowStart{base}{mark}", f"flowEnd{base}{mark}") for base in _UPTIMES for mark in ("", SUSPECT)],
     *[(name, name) for name in (*_DURATIONS, *_OBSERVED)],
@@ -69,7 +70,7 @@ _NAMES: Final = (
 """(what timeSource says of a start, of an end) by code; 0 = unknown."""
 _CODE: Final = {start: code for code, (start, _) in enumerate(_NAMES)}
 
-_ABSOLUTE: Final = tuple([(156 - 2 * k, 157 - 2 * k, _CODE[f"flowStart{unit}"]) for k, unit in enumerate(_UNITS)])
+_ABSOLUTE: Final = tuple([(156 - 2 * k, 157 - 2 * k, _CODE[f"flowStart{unit}"]) for k, unit in enumerate(UNITS)])
 _EVENTS: Final = tuple([(325 - k, _CODE[name]) for k, name in enumerate(_OBSERVED)])
 _LENGTHS: Final = ((161, 1_000_000, _CODE[_DURATIONS[0]]), (162, 1_000, _CODE[_DURATIONS[1]]))
 _IDS: Final = frozenset((21, 22, *range(150, 163), *range(322, 326)))
@@ -149,26 +150,26 @@ class _Flows:
     def _before_export(self, uptimes: Uptimes) -> None:
         for end, id in ((self.start, 158), (self.end, 159)):
             if end.missing is not False and id in self.by_id:
-                delta, bad = _plain(self.by_id[id])
+                delta, bad = _counts(self.by_id[id], _U32_MOST)
                 end.offer(uptimes.export_ns() - delta.astype(np.int64) * 1000, bad, _CODE[_NAMES[5][0]])
 
     def _uptime(self, uptimes: Uptimes, base: int, code: int) -> None:
         wanted = [(end, self.by_id[id]) for end, id in ((self.start, 22), (self.end, 21)) if id in self.by_id]
         if all(end.missing is False for end, _ in wanted):
             return
-        columns = [_plain(column) for _, column in wanted]
+        columns = [_counts(column, UPTIME_MOST_MS) for _, column in wanted]
         found = uptimes.from_header if base == 0 else partial(uptimes.from_init, record=self.by_id.get(160))
-        for (end, _), instant in zip(wanted, found([ms for ms, _ in columns]), strict=True):
+        for (end, _), (_, bad), instant in zip(wanted, columns, found([ms for ms, _ in columns]), strict=True):
             if instant is not None:
                 suspect = instant.suspect
                 codes = code if suspect is None else (code + suspect).astype(np.uint8)
-                end.offer(instant.ns, instant.bad, codes)
+                end.offer(instant.ns, _either(instant.bad, bad), codes)
 
     def _durations(self) -> None:
         for id, ns_per_unit, code in _LENGTHS:
             if id not in self.by_id or (self.start.missing is False and self.end.missing is False):
                 continue
-            units, bad = _plain(self.by_id[id])
+            units, bad = _counts(self.by_id[id], _U32_MOST)
             length = units.astype(np.int64) * ns_per_unit
             start, end = self.start, self.end
             no_start, no_end = start.mask(), end.mask()
@@ -201,10 +202,13 @@ def _ticks(column: npt.NDArray[Any]) -> int:
     return {"s": 1, "ms": 1000, "us": 1_000_000, "ns": _NS}[unit]
 
 
-def _plain(column: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Bool | None]:
-    """(values, where they are null)."""
-    is_masked = isinstance(column, np.ma.MaskedArray)
-    return np.ma.getdata(column), np.ma.getmaskarray(column) if is_masked else None
+def _counts(column: npt.NDArray[Any], most: int) -> tuple[npt.NDArray[np.uint32], Bool | None]:
+    """(values modulo 2^32, where there is none: null, or more than `most`); NetFlow v9 can have them in 8 octets."""
+    values = np.ma.getdata(column)
+    bad = np.ma.getmaskarray(column) if isinstance(column, np.ma.MaskedArray) else None
+    if values.dtype.itemsize > 4 and len(values) and values.max() > most:
+        bad = _either(bad, values > most)
+    return values.astype(np.uint32, copy=False), bad
 
 
 def _either(a: Bool | None, b: Bool | None) -> Bool | None:

@@ -16,15 +16,17 @@ if TYPE_CHECKING:
     from headwater.batch.records import Job
 
 I64 = npt.NDArray[np.int64]
-Ms = npt.NDArray[Any]
+Ms = npt.NDArray[np.uint32]
 
 _MS: Final = 1_000_000
 _WRAP: Final = 1 << 32
+_SET_NS: Final = 1000 * _MS
 _HOUR_MS: Final = 3_600_000
 _SLACK_MS: Final = 1000
 """Export Times of IPFIX are whole seconds, so a flow can end this much later."""
 _MOST_WRAPS: Final = 150
-"""An uptime of 20 years: the time of the boot that gives it is wrong."""
+UPTIME_MOST_MS: Final = _MOST_WRAPS * _WRAP
+"""An uptime of 20 years: the time of the boot that gives it is wrong, and one that says more is none."""
 _FURTHEST_MS: Final = ((1 << 63) - 1) // _MS - _WRAP
 
 
@@ -64,7 +66,7 @@ class Uptimes:
         """Export Time - (sysUpTime - uptime), all of a NetFlow header; the difference is modulo 2^32 (RFC 3954 §8).
 
         It is taken as signed: what is up to 24 days later than the header is in the future, and suspect, and not
-        49 days ago.
+        49 days ago. Suspect, too, is what a device says whose clock was never set: its Export Time is 0.
         """
         messages = self._job.sets.messages
         if messages.uptime is None:
@@ -80,9 +82,12 @@ class Uptimes:
         return [self._ago(now_ms, uptime, bad) for uptime in uptimes]
 
     def _ago(self, now_ms: Ms, uptime: Ms, bad: Bool | None) -> Instants:
-        ago_ms = (now_ms - uptime.astype(np.uint32, copy=False)).view(np.int32)
-        suspect = ago_ms < 0 if len(ago_ms) and ago_ms.min() < 0 else None
-        return Instants(self.export_ns() - ago_ms.astype(np.int64) * _MS, bad, suspect)
+        ago_ms = (now_ms - uptime).view(np.int32)
+        export_ns = self.export_ns()
+        suspect = None
+        if len(ago_ms) and (ago_ms.min() < 0 or export_ns.min() < _SET_NS):
+            suspect = (ago_ms < 0) | (export_ns < _SET_NS)
+        return Instants(export_ns - ago_ms.astype(np.int64) * _MS, bad, suspect)
 
     def from_init(self, uptimes: Sequence[Ms], *, record: npt.NDArray[Any] | None) -> list[Instants | None]:
         """Uptimes after a boot: systemInitTimeMilliseconds of the record, else of an option record of the exporter.

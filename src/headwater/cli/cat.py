@@ -60,7 +60,7 @@ def cat(
     flowEnd, flowDuration, timeSource; samplingRate, scaledOctetDeltaCount, …; ingressInterfaceName, applicationName, ….
     They never replace what was sent. In the table those without any value are left out.
     """
-    from headwater.cli.outcome import finish
+    from headwater.cli.outcome import finish, tell_nothing
     from headwater.cli.query import Query
 
     if as_json + as_csv + is_long > 1:
@@ -71,14 +71,17 @@ def cat(
         from headwater.cli.screen import SafeOutput
 
         output = SafeOutput(sys.stdout) if sys.stdout.isatty() else sys.stdout.buffer
-        Conversion(query, "ndjson" if as_json else "csv").write(output, is_stream=True)
+        conversion = Conversion(query, "ndjson" if as_json else "csv")
+        conversion.write(output, is_stream=True)
+        count = conversion.records
     else:
-        _show(query, is_long=is_long)
+        count = _show(query, is_long=is_long)
+    tell_nothing(query, count)
     finish(ctx, query.report)
 
 
-def _show(query: Query, *, is_long: bool) -> None:
-    from headwater.cli.outcome import why_nothing
+def _show(query: Query, *, is_long: bool) -> int:
+    """How many records were shown."""
     from headwater.cli.record_table import RecordList, RecordTable
     from headwater.cli.screen import Painter, terminal_width
 
@@ -90,5 +93,4 @@ def _show(query: Query, *, is_long: bool) -> None:
             names, added = query.columns_of(picked.batch), query.added_to(picked.batch)
             table.show(picked, names, is_selection=query.columns is not None, added=added)
             count += picked.count
-    if query.report is not None and not count and query.most != 0:
-        click.echo(f"headwater: {why_nothing(query)}", err=True)
+    return count

@@ -76,7 +76,7 @@ def convert(
     in CSV and NDJSON. Where Templates disagree about the width of an integer, its column is as wide as the widest.
     """
     from headwater.cli.converting import Conversion
-    from headwater.cli.outcome import finish
+    from headwater.cli.outcome import finish, tell_nothing
     from headwater.cli.progress import Progress
     from headwater.cli.query import Query
     from headwater.cli.screen import safe
@@ -102,6 +102,8 @@ def convert(
     if not quiet and destination != "-":
         count = f"{conversion.records:,} {'record' if conversion.records == 1 else 'records'}"
         click.echo(f"headwater: {safe(destination)}: {count} {progress.took}", err=True)
+    if not quiet:
+        tell_nothing(query, conversion.records)
     finish(ctx, query.report)
 
 

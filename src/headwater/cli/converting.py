@@ -122,12 +122,16 @@ class Conversion:
 
     def _first_pass(self, again: Callable[[], Any]) -> Iterator[Picked]:
         """Everything once, to see what columns there are and how deep lists go; if nothing is wanted, what there is."""
-        words, is_empty = "looking at columns", True
-        for picked in chain.from_iterable(self.query.windows(again(), progress=self.progress(words))):
+        is_empty = True
+        for picked in self._look(self.query, again):
             is_empty = False
             yield picked
         if is_empty and (self.query.where or self.query.most is not None):
-            yield from chain.from_iterable(self.query.everything().windows(again(), progress=self.progress(words)))
+            yield from self._look(self.query.everything(), again)
+
+    def _look(self, query: Query, again: Callable[[], Any]) -> Iterator[Picked]:
+        progress = self.progress("looking at columns")
+        return chain.from_iterable(query.windows(again(), progress=progress, is_last=False))
 
 
 @contextlib.contextmanager

@@ -12,19 +12,19 @@ from headwater.cli.screen import Painter, echo_json, safe, terminal_width
 from headwater.cli.table import aligned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from headwater.cli.options import ReadingOptions
     from headwater.cli.sampling_use import SamplingTally
+    from headwater.errors import Fault
     from headwater.process import Report, SourceReport
-    from headwater.process.report import CaptureCounts, TemplateUse
+    from headwater.process.source_report import CaptureCounts, TemplateUse
+    from headwater.session.key import SessionKey
 
 _LISTED = 10
 """Faults and gaps that are listed one by one; --json has a hundred of each."""
 _TEMPLATES = 100
 """Definitions that are listed; --json has all."""
-_HAS_TEMPLATES = 9
-"""The first version of the protocol with Templates."""
 
 
 @click.command(
@@ -131,9 +131,9 @@ def _source(
         yield from aligned(rows, indent="    ", paint=paint)
     yield from exporters(source, paint)
     if tally is not None:
-        yield from sampling(tally, paint)
+        yield from sampling(tally, source, paint)
     yield from _templates(source, paint, short=short)
-    yield from options(source.options, paint, width=terminal_width(), is_all=all_options)
+    yield from options(source.option_tables, paint, width=terminal_width(), is_all=all_options)
     yield from _faults(source, paint)
 
 
@@ -174,7 +174,7 @@ def _capture(counts: CaptureCounts) -> Iterator[tuple[str, str]]:
     packets = counts.packets
     yield (
         "content",
-        f"capture of {counted(packets.get('packets', 0), 'packet')}, "
+        f"{counts.format or 'empty'} capture of {counted(packets.get('packets', 0), 'packet')}, "
         f"{counted(packets.get('datagrams', 0), 'datagram')} of flow export",
     )
     found = [f"{packets[name]:,} {words}" for name, words in _PACKETS.items() if packets.get(name)]
@@ -210,18 +210,19 @@ def _totals(found: Any) -> Iterator[tuple[str, str]]:
 
 def _templates(source: SourceReport, paint: Painter, *, short: bool) -> Iterator[str]:
     """Definitions with their records; one that several exporters or domains have is listed once."""
-    from headwater.cli.info_exporters import more
+    from headwater.cli.info_exporters import exporter_in, more
 
+    exporter = exporter_in(source)
     groups: dict[Any, list[TemplateUse]] = {}
     for use in source.templates:
         groups.setdefault((use.version, use.template.id, use.template), []).append(use)
     if not groups:
         return
-    has_several = len({use.key for use in source.templates}) > 1
+    has_several = len({exporter(use.key) for use in source.templates}) > 1
     listed = list(groups.values())[:_TEMPLATES]
     yield ""
     if short:
-        rows = [_short_row(uses, has_several=has_several) for uses in listed]
+        rows = [_short_row(uses, _who(uses, exporter) if has_several else "") for uses in listed]
         headings = ("exporter", "domain", "template", "records", "fields", "")
         start = 0 if has_several else 1
         rows = [row[start:] for row in rows]
@@ -229,46 +230,48 @@ def _templates(source: SourceReport, paint: Painter, *, short: bool) -> Iterator
         yield from aligned(rows, headings[start:], right=right, indent="  ", width=terminal_width(), paint=paint)
     else:
         for uses in listed:
-            yield from _template(uses, paint, has_several=has_several)
+            yield from _template(uses, paint, _who(uses, exporter) if has_several else "")
     if len(groups) > len(listed):
         yield more(len(groups) - len(listed))
 
 
-def _template(uses: list[TemplateUse], paint: Painter, *, has_several: bool) -> Iterator[str]:
-    from headwater.cli.layout import protocol
+def _template(uses: list[TemplateUse], paint: Painter, exporter: str) -> Iterator[str]:
+    from headwater.cli.layout import HAS_TEMPLATES, format_of
     from headwater.cli.outcome import counted
 
     template, version = uses[0].template, uses[0].version
-    kind = "Options Template" if template.scope_count else "Template"
-    name = f"{kind} {template.id}" if version >= _HAS_TEMPLATES else protocol(version)
     domains = sorted({use.domain for use in uses})
     where = f"domain {domains[0]}" if len(domains) == 1 else f"{len(domains):,} domains"
-    who = f" from {_who(uses)}" if has_several else ""
-    yield f"  {paint('name', name)} of {where}{who}, {counted(sum(use.records for use in uses), 'record')}"
-    if version >= _HAS_TEMPLATES:  # the formats before have fields that everybody knows
+    who = f" from {exporter}" if exporter else ""
+    records = counted(sum(use.records for use in uses), "record")
+    yield f"  {paint('name', format_of(template, version))} of {where}{who}, {records}"
+    if version >= HAS_TEMPLATES:  # the formats before have fields that everybody knows
         for line in str(template).splitlines():
             yield f"    {paint('specifier', safe(line))}"
 
 
-def _short_row(uses: list[TemplateUse], *, has_several: bool) -> tuple[str, ...]:
+def _short_row(uses: list[TemplateUse], exporter: str) -> tuple[str, ...]:
+    from headwater.cli.layout import HAS_TEMPLATES
+
     template, version = uses[0].template, uses[0].version
     domains = {use.domain for use in uses}
     return (
-        _who(uses) if has_several else "",
+        exporter,
         str(uses[0].domain) if len(domains) == 1 else f"{len(domains):,} domains",
-        str(template.id) if version >= _HAS_TEMPLATES else f"v{version}",
+        str(template.id) if version >= HAS_TEMPLATES else f"v{version}",
         f"{sum(use.records for use in uses):,}",
         str(len(template.fields)),
         safe(", ".join(name for name in template.column_names if not name.startswith("netflowPadding"))),
     )
 
 
-def _who(uses: list[TemplateUse]) -> str:
-    keys = {use.key for use in uses}
-    return str(uses[0].key) if len(keys) == 1 else f"{len(keys):,} exporters"
+def _who(uses: list[TemplateUse], exporter: Callable[[SessionKey | None], SessionKey | None]) -> str:
+    keys = {exporter(use.key) for use in uses}
+    return str(next(iter(keys))) if len(keys) == 1 else f"{len(keys):,} exporters"
 
 
 def _faults(source: SourceReport, paint: Painter) -> Iterator[str]:
+    from headwater.cli.outcome import counted
     from headwater.errors import FaultKind
 
     counts = {kind: n for kind, n in source.faults.items() if kind is not FaultKind.SFLOW}
@@ -280,16 +283,28 @@ def _faults(source: SourceReport, paint: Painter) -> Iterator[str]:
         yield f"\n  {paint('name', 'the first faults' if len(listed) < len(found) else 'where they are')}"
         for fault in listed:
             yield f"    {safe(str(fault))}"
-        if listed and source.content == "ipfix":
-            hint = f"headwater explain {source.name} --offset {listed[0].offset}"
+        first = next((fault for fault in found if _is_in_message(fault, source)), None)
+        if first is not None:
+            hint = f"headwater explain {source.name} --offset {first.offset}"
             yield paint("faint", f"  '{safe(hint)}' shows the octets")
     if source.gap_list:
         listed_gaps = source.gap_list[:_LISTED]
         yield f"\n  {paint('name', 'gaps' if len(listed_gaps) == source.gaps else 'the first gaps')}"
         for gap in listed_gaps:
-            lost = f"an unknown number of {gap.unit}" if gap.lost is None else f"{gap.lost:,} {gap.unit}"
+            unit = gap.unit.removesuffix("s")
+            lost = f"an unknown number of {gap.unit}" if gap.lost is None else counted(gap.lost, unit)
             who = "" if gap.key is None else f" of {gap.key}"
             yield f"    at octet {gap.offset} in domain {gap.domain}{who}: {lost}, {gap.expected} to {gap.got}"
+
+
+def _is_in_message(fault: Fault, source: SourceReport) -> bool:
+    """Whether the octets of a fault are those of a message that was read."""
+    from headwater.errors import FaultKind
+    from headwater.process.source_report import CUT_SHORT
+
+    if source.capture is None:
+        return True
+    return fault.kind not in CUT_SHORT | {FaultKind.PACKET_DAMAGED, FaultKind.SESSION_LIMIT}
 
 
 def _time(export_s: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from headwater.cli.layout import protocol
@@ -10,7 +11,7 @@ from headwater.cli.table import aligned
 from headwater.session.key import SessionKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from headwater.cli.sampling_use import SamplingTally
     from headwater.cli.screen import Painter
@@ -83,29 +84,36 @@ def _collector(ledger: DomainLedger) -> str:
     return str(SessionKey(key.local_address, key.local_port))
 
 
+def exporter_in(source: SourceReport) -> Callable[[SessionKey | None], SessionKey | None]:
+    """Makes of a transport session the exporter that `exporters` lists: where ports do not count, one of an address."""
+    listed = {ledger.key for ledger in source.ledgers if ledger.key is not None}
+    by_address = {key.address: key for key in listed}
+    return lambda key: key if key is None or key in listed else by_address.get(key.address, key)
+
+
 _SAID_BY = {
-    "record": "records say so",
-    "sampler": "said of their sampler",
-    "selectionSequence": "said of their selection sequence",
-    "ingressInterface": "said of the ingress interface",
-    "egressInterface": "said of the egress interface",
-    "exporter": "said of the exporter",
-    "header": "message headers say so",
+    "record": "by the records",
+    "header": "by the message headers",
+    "sampler": "by options of their sampler",
+    "selectionSequence": "by options of their selection sequence",
+    "ingressInterface": "by options of the ingress interface",
+    "egressInterface": "by options of the egress interface",
+    "exporter": "by options of the exporter",
 }
 
 
-def sampling(tally: SamplingTally, paint: Painter) -> Iterator[str]:
+def sampling(tally: SamplingTally, source: SourceReport, paint: Painter) -> Iterator[str]:
     """The sampling rates that records came under, and who said so; nothing if nobody said anything."""
     if not any(use.rate is not None for use in tally.records):
         return
     yield f"\n  {paint('name', 'sampling')}"
-    found = tally.records.most_common(LISTED)
-    has_several = len({use.exporter for use in tally.records}) > 1
-    rows = []
-    for use, count in found:
+    exporter = exporter_in(source)
+    found: Counter[tuple[str, str, str]] = Counter()
+    for use, count in tally.records.items():
         rate = "unknown" if use.rate is None else "not sampled" if use.rate == 1 else f"1 in {use.rate:.10g}"
-        told = "" if use.source is None else _SAID_BY.get(use.source, use.source)
-        rows.append((*([str(use.exporter)] if has_several else []), rate, counted(count, "record"), told))
-    yield from aligned(rows, right={1 + has_several}, indent="    ", paint=paint)
-    if len(tally.records) > LISTED:
-        yield more(len(tally.records) - LISTED, "    ")
+        found[str(exporter(use.exporter)), rate, "" if use.source is None else _SAID_BY[use.source]] += count
+    start = 0 if len({who for who, _, _ in found}) > 1 else 1
+    rows = [(who, rate, counted(count, "record"), told)[start:] for (who, rate, told), count in found.most_common()]
+    yield from aligned(rows[:LISTED], right={2 - start}, indent="    ", paint=paint)
+    if len(rows) > LISTED:
+        yield more(len(rows) - LISTED, "    ")

@@ -10,19 +10,18 @@ from headwater.cli.screen import display_width, safe, shortened
 from headwater.cli.table import GAP, aligned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from headwater.batch.option_table import OptionTable
-    from headwater.batch.options_tables import OptionsTables
     from headwater.cli.screen import Painter
 
 _WIDEST = 40
 _SYSTEM = ("v9System", "observationDomainId", "exportingProcessId")
 
 
-def options(tables: OptionsTables | None, paint: Painter, *, width: int | None, is_all: bool) -> Iterator[str]:
+def options(tables: Mapping[str, OptionTable], paint: Painter, *, width: int | None, is_all: bool) -> Iterator[str]:
     """The tables with their first rows, or all. width: of the terminal; columns that do not fit are named."""
-    for table in [] if tables is None else tables.tables().values():
+    for table in tables.values():
         rows = [row for row in table.rows() if row["is_current"]]
         yield f"\n  {paint('name', f'options: {safe(table.name)}')}, {counted(len(rows), 'row')}{_changes(table)}"
         shown = rows if is_all else rows[:LISTED]

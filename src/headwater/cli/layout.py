@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
     from headwater.batch.lists import Values
     from headwater.cli.query import Mask, Picked
+    from headwater.model.template import Template
+
+HAS_TEMPLATES = 9
+"""The first version of the protocol with Templates."""
 
 EXPORTER = "exporter"
 """The column that tells exporters apart where records of several stand in one table."""
@@ -34,15 +38,19 @@ _BEHIND = {
 
 _MATTERS = (
     re.compile(r"^exporter$"),
-    re.compile(r"flowStart|^observationTime|^source(IPv[46]|Mac)Address|^destination(IPv[46]|Mac)Address"),
+    re.compile(r"^flowStart(?!SysUpTime|Delta)|^observationTime|^(source|destination)IPv[46]Address"),
+    re.compile(r"^octet(Delta|Total)Count$"),
+    re.compile(r"^scaledOctet|^samplingRate$|^flowDuration$|^(in|e)gressInterfaceName$|^applicationName$"),
     re.compile(r"TransportPort$|^protocolIdentifier$"),
-    re.compile(r"^(octet|packet)(Delta|Total)Count$|^natEvent$|^firewallEvent$|^icmpTypeCode"),
-    re.compile(r"^scaled|^samplingRate$|^(in|e)gressInterfaceName$|^applicationName"),
-    re.compile(r"^tcpControlBits$|^flowEndReason$|^flowEnd|^flowDuration"),
+    re.compile(r"^packet(Delta|Total)Count$|^natEvent$|^firewallEvent$|^icmpTypeCode|MacAddress$"),
+    re.compile(r"^scaled|VRFName$|^samplerName$"),
+    re.compile(r"^tcpControlBits$|^flowEndReason$|^flow(Start|End|Duration)"),
     re.compile(r"Interface$|^vlanId$|^interfaceName$|^exporterIPv[46]Address$|^samplingSource$|^timeSource$"),
 )
 """Names of columns that are kept when there is no room for all, the most important first."""
 _RAW_TIME = re.compile(r"^flow(Start|End|Duration)[A-Z]")
+_IP = re.compile(r"^(source|destination)IPv[46]Address$")
+_MAC = re.compile(r"MacAddress$")
 _LAST = len(_MATTERS) + 1
 
 
@@ -63,17 +71,22 @@ def arranged(names: Sequence[str], added: Sequence[str]) -> list[str]:
 
 
 def ranks(names: Iterable[str], kept: Collection[str] = ()) -> list[int]:
-    """How much each column matters, 0 = most. Raw times matter little beside the flowStart that is made of them.
+    """How much each column matters, 0 = most.
 
+    Raw times matter little beside the flowStart that is made of them, and MAC addresses beside IP addresses.
     kept: columns that matter most.
     """
     names = list(names)
-    has_start = "flowStart" in names
+    little = [
+        words
+        for words, is_there in ((_RAW_TIME, "flowStart" in names), (_MAC, any(map(_IP.search, names))))
+        if is_there
+    ]
     return [
         0
         if name in kept
         else _LAST
-        if has_start and _RAW_TIME.search(name)
+        if any(words.search(name) for words in little)
         else next((rank for rank, words in enumerate(_MATTERS) if words.search(name)), len(_MATTERS))
         for name in names
     ]
@@ -111,3 +124,16 @@ def exporters(picked: Picked) -> tuple[list[str], list[int] | None]:
 def protocol(version: int) -> str:
     """What a version of the protocol is called."""
     return "IPFIX" if version == 10 else f"NetFlow v{version}"
+
+
+def format_of(template: Template, version: int) -> str:
+    """What the records of a Template are called: the fixed formats have no Templates but those we made of them."""
+    if version < HAS_TEMPLATES:
+        return protocol(version)
+    return f"{'Options Template' if template.scope_count else 'Template'} {template.id}"
+
+
+def version_of(picked: Picked) -> int:
+    """The version of the protocol that the first of the records came in."""
+    of_sets = picked.sets.message
+    return int(picked.sets.messages.version[of_sets[0]]) if len(of_sets) else 0

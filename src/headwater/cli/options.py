@@ -67,7 +67,7 @@ class _KeyRule(click.ParamType[tuple[str, str]]):
     name = "rule"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        from ipaddress import ip_address
+        from headwater.batch.facts import plain_address
 
         if not isinstance(value, str):
             address, rule = value
@@ -78,7 +78,7 @@ class _KeyRule(click.ParamType[tuple[str, str]]):
         if not is_single:
             return "", rule
         try:
-            return str(ip_address(address)), rule
+            return str(plain_address(address)), rule
         except ValueError:
             self.fail(f"{address!r} is no address; write a rule alone, or as in 192.0.2.1=rfc", param, ctx)
 
@@ -126,7 +126,7 @@ def reading_options(verb: Verb) -> Verb:
         click.option(
             "--state",
             metavar="FILE",
-            help="Templates and options that captures taught: read from FILE before, written to it at the end.",
+            help="Templates and options that captures taught: read from FILE before, written to it when all is read.",
         ),
         key_rule_option,
         port_option,
@@ -178,6 +178,9 @@ def manner_of(asked: ReadingOptions) -> Manner:
     from headwater.process.manner import Manner
     from headwater.session.key import KeyPolicy, KeyRule
 
+    for lenient in ("salvage", "resync"):
+        if asked["strict"] and asked[lenient]:
+            raise click.UsageError(f"--strict and --{lenient} exclude each other")
     rules = {address: KeyRule(rule) for address, rule in asked["key_rule"]}
     return Manner(
         with_registry(asked["registry"]),
@@ -192,6 +195,8 @@ def manner_of(asked: ReadingOptions) -> Manner:
 def state_of(asked: ReadingOptions, sources: Iterable[str]) -> str | None:
     """The state file. Raises click.ClickException if it is one of the sources: it will be written."""
     state = asked["state"]
+    if state == "-":
+        raise click.BadParameter("it is read and written, so it is a file and not -", param_hint="--state")
     if state is not None:
         keep_sources(state, sources)
     return state

@@ -39,16 +39,19 @@ def finish(ctx: click.Context, report: Report | None) -> None:
     ctx.exit(PARTIAL)
 
 
-def why_nothing(query: Query) -> str:
-    """The sentence for a reading that gave no record."""
-    report = query.report
-    assert report is not None
+def tell_nothing(query: Query, records: int) -> None:
+    """Say on stderr why a reading gave no record, if it gave none."""
+    if query.report is not None and not records and query.most != 0:
+        click.echo(f"headwater: {_why_nothing(query, query.report)}", err=True)
+
+
+def _why_nothing(query: Query, report: Report) -> str:
     if query.where and report.records:
         text = "no record fulfils the condition"
     else:
         captures = [source.capture for source in report.sources if source.capture is not None]
         packets = sum(capture.packets.get("packets", 0) for capture in captures)
-        is_none = packets and not any(capture.packets.get("datagrams") for capture in captures) and not report.messages
+        is_none = packets and report.is_complete and not report.messages
         ports = query.manner.ports
         if is_none and ports:
             text = f"none of {counted(packets, 'packet')} is sent to port {' or '.join(map(str, sorted(ports)))}"
@@ -69,9 +72,12 @@ def counted(count: int, what: str) -> str:
 
 def summary(source: SourceReport) -> str:
     """The faults of a source that cost something, in one line."""
-    from headwater.process.report import COSTLY
+    from headwater.process.source_report import COSTLY
 
     costly = [fault for fault in source.fault_list if fault.kind in COSTLY]
     kinds = ", ".join(f"{kind} {n:,}" for kind, n in source.faults.items() if kind in COSTLY)
-    first = f"; first {safe(str(costly[0]))}" if costly else ""
+    # of records without their Template, what was looked for and who has it helps more than that they were dropped
+    causes = [fault for fault in source.fault_list if fault.kind is FaultKind.UNKNOWN_TEMPLATE]
+    told = causes if causes and costly and costly[0].kind is FaultKind.HELD_DROPPED else costly
+    first = f"; first {safe(str(told[0]))}" if told else ""
     return f"records may be missing or damaged: {kinds}{first}"

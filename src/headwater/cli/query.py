@@ -14,9 +14,10 @@ from headwater.batch.derived import DERIVED
 from headwater.batch.facts import FACTS
 from headwater.cli.options import manner_of, state_of
 from headwater.cli.where import parse_where
+from headwater.process.arguments import check_source
 from headwater.process.learned import registry_for
 from headwater.process.manner import Manner
-from headwater.process.reading import Sources
+from headwater.process.sources import Sources
 from headwater.process.wanted import Wanted
 
 if TYPE_CHECKING:
@@ -58,9 +59,7 @@ class Picked:
 
 @dataclass(slots=True)
 class Query:
-    """What a verb is to read. report: of the last reading.
-
-    warnings: of all readings. schema: of the columns that were selected.
+    """What a verb is to read. report: of the last reading. schema: of the columns that were selected.
 
     select: names of columns, None = all. where: conditions that all must hold. add: names of facts of the Messages and
     of columns that are worked out, to come after the others. most: records, None = all. The rest is as in `hw.read`.
@@ -79,7 +78,6 @@ class Query:
     state: str | None = None
     most: int | None = None
     report: Report | None = None
-    warnings: list[str] = field(default_factory=list)
     schema: Schema | None = field(init=False)
     _registry: Registry = field(init=False)
     _condition: Condition | None = field(init=False)
@@ -104,6 +102,7 @@ class Query:
         )
 
     def __post_init__(self) -> None:
+        check_source(self.source)
         added = self.named
         for name in added:
             if name not in FACTS and name not in DERIVED:
@@ -152,10 +151,13 @@ class Query:
         facts = others[len(wanted.derived) :]
         return (*others[: len(self._added)], *facts[: len(self._facts)])
 
-    def windows(self, source: Any = None, *, progress: Progress | None = None) -> Iterator[list[Picked]]:
+    def windows(
+        self, source: Any = None, *, progress: Progress | None = None, is_last: bool = True
+    ) -> Iterator[list[Picked]]:
         """The wanted records, a window at a time; the runs of one window interleave (see `in_order`).
 
-        source: instead of the query's own.
+        source: instead of the query's own. is_last: whether this is not to look at columns only; then the state file
+        is written.
         """
         wanted = self._wanted()
         sources = Sources(
@@ -165,9 +167,9 @@ class Query:
             wanted=wanted,
             with_options=self.with_options,
             state=self.state,
+            is_last=is_last,
         )
         self.report = sources.report
-        self.report.warnings = self.warnings
         left = self.most
         for window in sources.windows():
             picked = [p for p in (self._pick(sets, batch) for sets, batch in window) if p.count]

@@ -9,7 +9,17 @@ import click
 import numpy as np
 
 from headwater.batch import Column
-from headwater.cli.layout import EXPORTER, arranged, exporters, has_values, protocol, ranks
+from headwater.cli.layout import (
+    EXPORTER,
+    HAS_TEMPLATES,
+    arranged,
+    exporters,
+    format_of,
+    has_values,
+    protocol,
+    ranks,
+    version_of,
+)
 from headwater.cli.screen import Painter, display_width, safe, shortened
 from headwater.cli.shown import NOTHING, shown
 from headwater.cli.table import GAP
@@ -23,7 +33,6 @@ if TYPE_CHECKING:
 
 _FIRST_ROWS, _ROWS = 200, 2000
 _LIKES = 1 << 12
-_HAS_TEMPLATES = 9
 _WIDEST = 40
 """Columns a cell takes at most where the width is limited."""
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])(?!Pv[46])|(?<=[_#])")
@@ -82,9 +91,8 @@ class RecordTable:
     def _origin(picked: Picked) -> tuple[object, ...]:
         """What tells tables of the same Template apart."""
         messages, of_sets = picked.sets.messages, picked.sets.message
-        version = int(messages.version[of_sets[0]]) if len(of_sets) else 0
         peers = None if messages.peer is None else tuple(np.unique(messages.peer[of_sets]).tolist())
-        return picked.batch.domain, version, peers if peers is None or len(peers) == 1 else len(peers)
+        return picked.batch.domain, version_of(picked), peers if peers is None or len(peers) == 1 else len(peers)
 
     def _texts(self, column: Column, values: list[object]) -> list[str]:
         texts = shown(column, values, is_short=self._width is not None)
@@ -121,16 +129,13 @@ class RecordTable:
     @staticmethod
     def _title(picked: Picked, who: Sequence[str]) -> str:
         """What the records of a table are."""
-        batch, messages, of_sets = picked.batch, picked.sets.messages, picked.sets.message
+        batch, version = picked.batch, version_of(picked)
         domain = "several domains" if batch.domain is None else f"domain {batch.domain}"
-        kind = "Options Template" if batch.template.scope_count else "Template"
-        what = f"{kind} {batch.template.id}, {domain}"
+        what = format_of(batch.template, version)
         if not who:
-            return what
-        version = int(messages.version[of_sets[0]])
+            return f"{what}, {domain}"
         from_whom = f"{protocol(version)} from {who[0] if len(who) == 1 else f'{len(who)} exporters'}"
-        # the fixed formats have no Templates but those we made of them
-        return f"{from_whom}, {what}" if version >= _HAS_TEMPLATES else f"{from_whom}, {domain}"
+        return f"{from_whom}, {domain}" if version < HAS_TEMPLATES else f"{from_whom}, {what}, {domain}"
 
     @staticmethod
     def _hiding(hidden: list[str], width: int) -> str:
@@ -168,7 +173,7 @@ class RecordList:
         labels = [safe(column.name) for column in columns]
         width = max(map(len, labels), default=0)
         heads = [self._paint("number", f"{label:{width}}") for label in labels]
-        where = "" if is_selection else f", Template {batch.template.id}"
+        where = "" if is_selection else f", {format_of(batch.template, version_of(picked))}"
         for count, lists in chunks(batch, columns, picked.mask):
             cells = [shown(c, values, with_numbers=True) for c, values in zip(columns, lists, strict=True)]
             for row in range(count):

@@ -57,10 +57,6 @@ class SamplingTally:
         for (one, number, word), count in zip(*_distinct(rows), strict=True):
             self._count(sets.messages.keys[int(one)], number, words[int(word)], count)
 
-    def of(self, exporter: SessionKey | None) -> list[tuple[SamplingUse, int]]:
-        """The rates of an exporter with their records, the most frequent first."""
-        return [(use, count) for use, count in self.records.most_common() if use.exporter == exporter]
-
     def to_dicts(self) -> list[dict[str, Any]]:
         """As JSON."""
         return [

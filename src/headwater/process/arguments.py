@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_address
 from typing import Any
 
+from headwater.batch.facts import plain_address
 from headwater.errors import HeadwaterError, SourceError
 from headwater.model.registry import Registry
-from headwater.session.key import KeyPolicy, KeyRule
+from headwater.session.key import KeyPolicy
 from headwater.session.limits import Limits
 
 CHECKSUMS = ("warn", "drop", "ignore")
@@ -18,6 +18,8 @@ CHECKSUMS = ("warn", "drop", "ignore")
 def check_source(source: Any) -> None:
     """Raise SourceError for an empty path or a closed file, TypeError for what is no source at all."""
     if isinstance(source, list | tuple):
+        if sum(isinstance(one, str) and one == "-" for one in source) > 1:
+            raise SourceError("standard input (-) can be read only once")
         for one in source:
             check_source(one)
     elif isinstance(source, str | os.PathLike):
@@ -74,19 +76,14 @@ def checked_policy(given: KeyPolicy | str | Mapping[str, str] | None) -> KeyPoli
     if given is None or isinstance(given, KeyPolicy):
         return given or KeyPolicy()
     if isinstance(given, str):
-        return KeyPolicy(_rule(given))
+        return KeyPolicy(given)  # type: ignore[arg-type]  # it takes names and refuses what is none
     if not isinstance(given, Mapping):
         raise HeadwaterError(f"key_policy is a rule or a mapping from addresses to rules, not {type(given).__name__}")
     try:
-        return KeyPolicy(exporters={str(ip_address(address)): _rule(rule) for address, rule in given.items()})
+        exporters = {str(plain_address(address)): rule for address, rule in given.items()}
     except ValueError as bad:
         raise HeadwaterError(f"key_policy: {bad}") from None
-
-
-def _rule(name: str) -> KeyRule:
-    if name not in set(KeyRule):
-        raise HeadwaterError(f"a rule for keys is one of {', '.join(map(repr, map(str, KeyRule)))}, not {name!r}")
-    return KeyRule(name)
+    return KeyPolicy(exporters=exporters)  # type: ignore[arg-type]
 
 
 def _no_list(select: str) -> tuple[str, ...]:

@@ -8,24 +8,30 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from headwater.errors import Fault
-from headwater.process.report import CaptureCounts
+from headwater.model import registry as registries
+from headwater.process.source_report import CaptureCounts
+from headwater.process.stream_places import StreamPlaces
 from headwater.session.datagrams import Datagrams
+from headwater.session.events import SequenceGap, TemplateLearned
 from headwater.session.key import Transport
+from headwater.session.sequence import DomainLedger
 from headwater.transport import Content
 from headwater.transport.capture import Capture
 from headwater.transport.datagram_file import DatagramFile
 
 if TYPE_CHECKING:
+    from headwater.model.element import InformationElement
     from headwater.process.manner import Manner
     from headwater.session.collecting import Session
     from headwater.session.events import Event
     from headwater.session.key import SessionKey
     from headwater.session.saved import SavedTemplate
-    from headwater.session.sequence import DomainLedger
     from headwater.transport import Windows
     from headwater.transport.capture import StreamPart
 
 _MOST_STREAMS = 1 << 12
+_LEDGERS_KEPT = 1 << 12
+"""Of connections that have ended; more are added up in one, which has no key."""
 _COUNTED = (
     "packets", "datagrams", "reassembled", "tcp_segments", "ignored", "other", "truncated", "damaged", "fragments",
     "fragments_dropped", "stream_octets_lost",
@@ -56,6 +62,10 @@ class Feed(Protocol):
     @property
     def sessions(self) -> list[Session]: ...
     @property
+    def elements(self) -> list[InformationElement]:
+        """Elements that it describes itself and the registry lacks (RFC 5610)."""
+
+    @property
     def capture(self) -> CaptureCounts | None:
         """What was counted of the packets of a capture."""
 
@@ -66,7 +76,7 @@ class FileFeed:
     def __init__(self, windows: Windows, manner: Manner) -> None:
         self.session = manner.session(Transport.FILE)
         self.is_over = False
-        self._windows, self._most = windows, manner.max_octets
+        self._windows, self._manner, self._most = windows, manner, manner.max_octets
 
     @property
     def octets(self) -> int:
@@ -87,6 +97,10 @@ class FileFeed:
     @property
     def sessions(self) -> list[Session]:
         return [self.session]
+
+    @property
+    def elements(self) -> list[InformationElement]:
+        return _learned(self.session, self._manner)
 
     @property
     def capture(self) -> CaptureCounts | None:
@@ -116,8 +130,11 @@ class CaptureFeed:
         self.is_over = False
         self._manner = manner
         self._streams: dict[SessionKey, Session] = {}
+        self._places: dict[SessionKey, StreamPlaces] = {}
         self._ended: Counter[str] = Counter()
         self._ended_ledgers: list[DomainLedger] = []
+        self._other_ledgers = DomainLedger(0)
+        self._ended_elements: dict[tuple[int, int], InformationElement] = {}
 
     @property
     def octets(self) -> int:
@@ -129,7 +146,8 @@ class CaptureFeed:
 
     @property
     def ledgers(self) -> list[DomainLedger]:
-        return [*self._ended_ledgers, *(ledger for session in self.sessions for ledger in session.ledgers)]
+        others = [self._other_ledgers] if self._other_ledgers.messages else []
+        return [*self._ended_ledgers, *others, *(ledger for session in self.sessions for ledger in session.ledgers)]
 
     @property
     def details(self) -> Mapping[str, Any]:
@@ -140,11 +158,16 @@ class CaptureFeed:
         return [self.datagrams, *self._streams.values()]
 
     @property
+    def elements(self) -> list[InformationElement]:
+        living = {element.key: element for session in self.sessions for element in _learned(session, self._manner)}
+        return list((self._ended_elements | living).values())
+
+    @property
     def capture(self) -> CaptureCounts | None:
         if isinstance(self._capture, DatagramFile):
             return None
         packets = {name: getattr(self._capture, name) for name in _COUNTED}
-        return CaptureCounts(packets, self._capture.ignored_ports, self._capture.links)
+        return CaptureCounts(self._capture.format, packets, self._capture.ignored_ports, self._capture.links)
 
     def events(self) -> Iterator[Iterable[Event]]:
         most = self._manner.max_octets
@@ -177,16 +200,40 @@ class CaptureFeed:
                 yield from self._end(next(iter(self._streams)))
             manner = replace(self._manner, resync=True) if part.lost else self._manner
             session = self._streams[part.key] = manner.session(Transport.TCP, part.key)
+            self._places[part.key] = StreamPlaces()
             session.restore(known)
-        yield from session.receive(part.octets, now=part.received / 1e9)
+        self._places[part.key].add(part)
+        yield from self._placed(part.key, session.receive(part.octets, now=part.received / 1e9))
         if part.is_end:
             yield from self._end(part.key)
 
     def _end(self, key: SessionKey) -> Iterator[Event]:
         session = self._streams.pop(key)
-        yield from session.close()
+        yield from self._placed(key, session.close())
+        del self._places[key]
         self._ended.update(session.counters)
-        self._ended_ledgers += session.ledgers
+        for ledger in session.ledgers:
+            if len(self._ended_ledgers) < _LEDGERS_KEPT:
+                self._ended_ledgers.append(ledger)
+            else:
+                self._other_ledgers.absorb(ledger)
+        self._ended_elements |= {element.key: element for element in _learned(session, self._manner)}
+
+    def _placed(self, key: SessionKey, events: Iterable[Event]) -> Iterator[Event]:
+        """Faults and gaps with the offset in the capture; sessions count the octets of their stream."""
+        places = self._places[key]
+        for event in events:
+            if isinstance(event, Fault | SequenceGap | TemplateLearned):
+                yield replace(event, offset=places.offset(event.offset))
+            else:
+                yield event
+
+
+def _learned(session: Session, manner: Manner) -> list[InformationElement]:
+    if not session.counters["elements_learned"]:
+        return []
+    known = registries.IANA if manner.registry is None else manner.registry
+    return [element for element in session.registry if element.key not in known]
 
 
 def feed_of(windows: Windows, manner: Manner) -> Feed:

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from headwater.errors import HeadwaterError, UnknownElement
 from headwater.model import registry as registries
-from headwater.process.feed import feed_of
-from headwater.process.report import SourceReport
-from headwater.process.source import SourceReading
-from headwater.transport import Source, find_sources, open_source
+from headwater.process.ahead import read_ahead
+from headwater.transport import find_sources
 
 if TYPE_CHECKING:
-    from headwater.model.element import InformationElement
     from headwater.model.registry import Registry
     from headwater.process.manner import Manner
 
@@ -41,9 +38,9 @@ def registry_for(source: Any, resolve: Callable[[Registry], object], manner: Man
         unknown.args = (f"{unknown} ({hint})",)
         raise unknown
     for one in found:
-        learned = _learned(one, known, manner)
-        if learned:
-            known = known.extend(learned)
+        feed = read_ahead(one, replace(manner, registry=known))
+        if feed is not None and feed.elements:
+            known = known.extend(feed.elements)
             try:
                 resolve(known)
             except UnknownElement as bad:
@@ -51,27 +48,3 @@ def registry_for(source: Any, resolve: Callable[[Registry], object], manner: Man
             else:
                 return known
     raise unknown
-
-
-def _learned(source: Source, registry: Registry, manner: Manner) -> list[InformationElement]:
-    """The elements that one source describes and the registry lacks, as far as it can be read."""
-    lenient = replace(manner, registry=registry, strict=False, progress=None)
-    try:
-        windows = open_source(source, trust=manner.resync)
-    except HeadwaterError:
-        return []
-    feed = feed_of(windows, lenient)
-    try:
-        for _ in SourceReading(windows, feed, SourceReport(source.name), manner=lenient).runs():
-            pass
-    except HeadwaterError:  # what can be read counts; the reading itself tells the rest
-        pass
-    finally:
-        windows.close()
-    return [
-        element
-        for session in feed.sessions
-        if session.counters["elements_learned"]
-        for element in session.registry
-        if element.key not in registry
-    ]

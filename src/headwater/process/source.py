@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from headwater.batch.decode import Decoder
 from headwater.batch.options_tables import OPTIONS_FACTS
 from headwater.errors import DecodeError, Fault, FaultKind, LimitExceeded
+from headwater.process.source_report import CUT_SHORT
 from headwater.process.time_window import TimeWindow
 from headwater.session.events import DataSets, SequenceGap, TemplateLearned
 from headwater.session.state import FATAL
@@ -17,9 +18,13 @@ if TYPE_CHECKING:
     from headwater.batch.options_tables import OptionsTables
     from headwater.process.feed import Feed
     from headwater.process.manner import Manner
-    from headwater.process.report import SourceReport
+    from headwater.process.source_report import SourceReport
     from headwater.session.events import Event
     from headwater.transport import Windows
+
+
+_COUNT_OCTETS: Final = 1 << 20
+"""How far reading goes before what sessions count is summed up again: in a capture there can be thousands of them."""
 
 
 class SourceReading:
@@ -47,6 +52,7 @@ class SourceReading:
         self._options_decoder = Decoder(None, OPTIONS_FACTS)
         self._lost_at: int | None = None
         self._error: DecodeError | None = None
+        self._counted_at: int | None = None
         report.details = feed.details
 
     def runs(self) -> Iterator[list[DataSets]]:
@@ -55,6 +61,12 @@ class SourceReading:
         Raises LimitExceeded; in strict sessions DecodeError at the first fault that costs octets; SourceError if the
         source stops to be readable.
         """
+        try:
+            yield from self._windows_of_runs()
+        finally:
+            self._count()
+
+    def _windows_of_runs(self) -> Iterator[list[DataSets]]:
         feed, report = self._feed, self._report
         for events in feed.events():
             yield self._take(events)
@@ -92,6 +104,8 @@ class SourceReading:
                         runs.append(event)
                     case Fault():
                         report.add_fault(event)
+                        if self._manner.strict and event.kind in CUT_SHORT:
+                            self._fail(DecodeError(str(event), offset=event.offset, kind=event.kind))
                         if event.kind is FaultKind.FRAMING_LOST and event.key is None:
                             self._lost_at = event.offset
                     case SequenceGap():
@@ -100,24 +114,29 @@ class SourceReading:
                         report.add_template(event)
         except DecodeError as bad:
             if bad.kind is not None:
-                report.add_fault(Fault(bad.kind, bad.offset, detail=str(bad)))
+                # the session says by the error what the fault would have said
+                report.add_fault(Fault(bad.kind, bad.offset, detail=str(bad).partition(": ")[2]))
             self._fail(bad)
         if self._tables is not None:
             for sets in runs:
                 if sets.template.scope_count:
                     self._tables.learn(self._options_decoder.decode(sets))
         self._time_window.look(runs, report.details)
-        self._update()
+        if self._counted_at is None or self._feed.octets - self._counted_at >= _COUNT_OCTETS:
+            self._count()
         return runs
 
-    def _update(self) -> None:
+    def _count(self) -> None:
+        """Take over what the sessions have counted so far."""
         report, feed = self._report, self._feed
         counters = feed.counters
+        self._counted_at = feed.octets
         report.octets = feed.octets if self._lost_at is None else self._lost_at
         report.messages = counters["messages"]
         report.checksums_ok = counters["checksums_ok"]
         report.elements_learned = counters["elements_learned"]
-        report.ledgers = feed.ledgers
+        # a Template that is known from before has a domain, though nothing of it may have come
+        report.ledgers = [ledger for ledger in feed.ledgers if ledger.messages or ledger.malformed]
         report.capture = feed.capture
 
     def _fail(self, bad: DecodeError) -> None:

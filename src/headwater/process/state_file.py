@@ -236,6 +236,7 @@ class _Option(Struct, forbid_unknown_fields=True):
     address: _Address
     port: _U16
     domain: _U32
+    version: Annotated[int, Meta(ge=9, le=10)]
     table: Annotated[str, Meta(min_length=1, max_length=1100)]
     scope: _Cells
     keys: Annotated[list[tuple[Kind, int]], Meta(max_length=KEYS_LIMIT)]
@@ -266,7 +267,8 @@ def _written_template(one: SavedTemplate) -> _Template:
 def _written_option(one: SavedOption) -> _Option:
     versions = [_Version(_written(values), *seen) for values, *seen in one.versions]
     keys = [(Kind(kind), number) for kind, number in one.keys]
-    return _Option(one.address, one.port, one.domain, one.table, _written(one.scope), keys, versions)
+    whose = one.address, one.port, one.domain, one.version
+    return _Option(*whose, one.table, _written(one.scope), keys, versions)
 
 
 def _written(cells: dict[str, Any]) -> dict[str, Any]:
@@ -315,7 +317,8 @@ def _read_option(one: _Option) -> SavedOption:
         raise _Unusable(_NO_NUMBER)
     versions = [(_cells(v.values), v.first_seen, v.last_seen, v.count) for v in one.versions]
     keys = tuple((kind.value, number) for kind, number in one.keys)
-    return SavedOption(one.address, one.port, one.domain, one.table, _cells(one.scope), keys, tuple(versions))
+    whose = one.address, one.port, one.domain, one.version
+    return SavedOption(*whose, one.table, _cells(one.scope), keys, tuple(versions))
 
 
 def _cells(cells: dict[str, Any]) -> dict[str, Any]:

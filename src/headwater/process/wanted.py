@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Self
 
 from headwater.batch import joins, sampling, times
 from headwater.batch.decode import Decoder
-from headwater.batch.derived import DERIVED
 from headwater.process.arguments import checked_names
 
 if TYPE_CHECKING:
@@ -41,6 +40,7 @@ class Wanted:
         resolve_time: bool = False,
         scale_sampling: bool = False,
         join_options: bool = False,
+        keeps_options: bool = False,
     ) -> Self:
         """Raises HeadwaterError for a `derived` that is no list of names."""
         names = [
@@ -49,7 +49,8 @@ class Wanted:
             *(joins.JOINED if join_options else ()),
             *checked_names("derived", derived),
         ]
-        return cls(select, provenance, tuple(dict.fromkeys(name for name in names if name not in (select or ()))))
+        added = tuple(dict.fromkeys(name for name in names if name not in (select or ())))
+        return cls(select, provenance, added, keeps_options)
 
     @property
     def needs_options(self) -> bool:
@@ -59,8 +60,3 @@ class Wanted:
     def decoder(self, registry: Registry | None) -> Decoder:
         """Raises UnknownElement for a name that means nothing."""
         return Decoder(self.select, self.provenance, registry=registry, derived=self.derived)
-
-    @staticmethod
-    def names() -> tuple[str, ...]:
-        """The names of all columns that are worked out."""
-        return tuple(DERIVED)
