@@ -52,7 +52,9 @@ def test_a_message_is_found_by_an_octet_in_it(run: Run, flows: Path) -> None:
     first, second, *_ = build.flows(100)
     by_offset = run("explain", flows, "--offset", hex(len(first) + len(second) - 1)).stdout
     assert by_offset == run("explain", flows, "--message", 2).stdout
-    assert by_offset.startswith(f"Message 2 of {flows}: {len(second)} octets at {len(first)}, domain 1, exported 2023-")
+    assert by_offset.startswith(
+        f"Message 2 of {flows}: IPFIX, {len(second)} octets at {len(first)}, domain 1, exported 2023-"
+    )
 
 
 def test_octets_between_messages_can_be_looked_at(run: Run, tmp_path: Path) -> None:
@@ -81,7 +83,7 @@ def test_a_torn_message_is_a_message(run: Run, torn: Path) -> None:
             build.message(build.template_set(build.template(256, (8, 3)))),
             r"24  00 08 00 03 .*\n +\^\^ \^\^ \^\^ \^\^ +template_bad_length: sourceIPv4Address",
         ),
-        (build.message(version=9), r"0  00 09 .*\n +\^\^ \^\^ +version: version 9 \(NetFlow v9\)"),
+        (build.message(version=11), r"0  00 0b .*\n +\^\^ \^\^ +version: version 11 \(no export protocol known here\)"),
     ],
 )
 def test_faults_stand_under_their_octets(run: Run, message: bytes, words: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from headwater.cli.locating import Found, NamedWindows, locate
+from headwater.cli.located import Found
+from headwater.cli.locating import NamedWindows, locate
 from headwater.errors import SourceError
-from headwater.model.registry import IANA
+from headwater.process.manner import Manner
 from headwater.transport.windows import MappedWindows
 from tests import build
 
@@ -18,7 +19,7 @@ PLACES = [0, len(FIRST), len(FIRST + SECOND), len(FIRST + SECOND + RUBBISH), len
 
 def find(window: int, *, number: int | None = None, offset: int = 0) -> Found:
     return locate(
-        NamedWindows("x", MappedWindows(memoryview(OCTETS), window=window)), IANA, number=number, offset=offset
+        NamedWindows("x", MappedWindows(memoryview(OCTETS), window=window)), Manner(), number=number, offset=offset
     )
 
 
@@ -29,7 +30,7 @@ def test_messages_are_counted_and_know_their_templates(window: int) -> None:
     assert [f.at for f in found] == [PLACES[0], PLACES[1], PLACES[3], PLACES[4]]
     assert [f.octets for f in found] == [FIRST, SECOND, THIRD, THIRD[:100]]
     assert [list(f.templates) for f in found] == [[], [256], [256], [256]]
-    with pytest.raises(SourceError, match="x has 3 messages, no message 5"):
+    with pytest.raises(SourceError, match="x has 4 messages, no message 5"):
         find(window, number=5)
 
 

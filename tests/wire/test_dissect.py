@@ -181,7 +181,8 @@ def test_fields_without_octets_cannot_make_a_tree_without_bound() -> None:
     [
         (b"\0\x0a\0", FaultKind.SHORT_HEADER, 0),
         (b"", FaultKind.SHORT_HEADER, 0),
-        (build.message(version=9), FaultKind.VERSION, 0),
+        (build.message(version=9), FaultKind.SHORT_HEADER, 0),  # a header of NetFlow v9 has 20 octets
+        (build.message(version=11), FaultKind.VERSION, 0),
         (build.message(length=15), FaultKind.BAD_LENGTH, 2),
         (build.message(length=40), FaultKind.TRUNCATED, 2),
         (build.message() + b"x", FaultKind.TRAILING_OCTETS, 16),
@@ -210,6 +211,15 @@ def test_a_fault_from_elsewhere_is_put_at_the_leaf_of_its_octet() -> None:
     part = apart(at=100).with_fault(Fault(FaultKind.SEQUENCE_GAP, 109))
     (leaf,) = [p for p in part.walk() if p.faults]
     assert leaf.name == "Sequence Number"
+
+
+def test_a_fault_takes_the_place_of_one_of_its_kind_at_its_octet() -> None:
+    part = apart(build.data_set(256, b"abcd"), at=100)
+    (first,) = faults(part)
+    better = Fault(first.kind, first.offset, detail="another exporter has it")
+    assert faults(part.with_fault(better)) == [better]
+    elsewhere = Fault(first.kind, first.offset + 5)
+    assert faults(part.with_fault(elsewhere)) == [first, elsewhere]
 
 
 def test_octets_that_are_no_padding_are_faults() -> None:

@@ -7,11 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from headwater.cli.options import examples, keep_sources, registry_option, with_registry
+from headwater.cli.options import (
+    ReadingOptions,
+    examples,
+    keep_sources,
+    key_rule_option,
+    manner_of,
+    port_option,
+    registry_option,
+)
 from headwater.cli.screen import Painter, echo_json, safe, terminal_width
 
 if TYPE_CHECKING:
-    from headwater.cli.locating import Found
+    from collections.abc import Collection
+
+    from headwater.cli.located import Found
     from headwater.wire.parts import Part
 
 _NO_HEX = re.compile(r"0[xX]|[\s:,|-]")
@@ -34,6 +44,7 @@ class _Offset(click.ParamType[int]):
         "headwater explain flows.ipfix",
         "headwater explain flows.ipfix --message 3",
         "headwater explain flows.ipfix --offset 204816",
+        "headwater explain netflow.pcap --message 12",
         "headwater explain flows.ipfix --svg message.svg",
         "headwater explain --hex '000a0010 6553f100 00000000 00000001'",
     )
@@ -46,6 +57,8 @@ class _Offset(click.ParamType[int]):
 @click.option("--svg", metavar="FILE", help="Draw a picture into FILE; - is stdout.")
 @click.option("-f", "--force", is_flag=True, help="Replace the FILE of --svg if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print the parts as JSON.")
+@port_option
+@key_rule_option
 @registry_option
 @click.pass_context
 def explain(
@@ -58,46 +71,61 @@ def explain(
     svg: str | None,
     force: bool,
     as_json: bool,
+    port: tuple[tuple[int, ...], ...],
+    key_rule: tuple[tuple[str, str], ...],
     registry: str | None,
 ) -> None:
     """Take one message apart, octet by octet.
 
     Shows the header, sets, templates, records, values, nested lists and padding with their offsets and octets, and
-    faults where they are. Templates come from the messages before it in SOURCE (- is stdin). The exit code is 1 if
-    the message has faults.
+    faults where they are. SOURCE (- is stdin) is a file of IPFIX, a packet capture or NetFlow datagrams one after the
+    other; --hex takes IPFIX or one NetFlow message. Templates come from the messages of the same exporter before it.
+    The exit code is 1 if the message has faults.
     """
+    from headwater.cli.explain_head import plain_head, subtitles, title
+    from headwater.cli.located import missing_templates
     from headwater.cli.locating import locate, open_octets
-    from headwater.wire.dissect import dissect
+    from headwater.errors import FaultKind
 
     if (source is None) == (hex_octets is None):
         raise click.UsageError("give a SOURCE or --hex", ctx)
     if message is not None and offset is not None:
         raise click.UsageError("give --message or --offset, not both", ctx)
-    known = with_registry(registry)
-    windows = open_octets(source, None if hex_octets is None else _octets_of(hex_octets))
+    manner = manner_of(
+        ReadingOptions(
+            port=port, key_rule=key_rule, state=None, salvage=False, resync=True, strict=False, registry=registry
+        )
+    )
+    octets = open_octets(source, None if hex_octets is None else _octets_of(hex_octets))
     try:
-        found = locate(windows, known, number=message, offset=offset or 0)
+        found = locate(octets, manner, number=message, offset=offset)
+        part = found.dissected(found.templates)
+        later = found.later(missing_templates(part))
+        if later:
+            part = found.dissected({**found.templates, **later})
     finally:
-        windows.close()
-    part = dissect(found.octets, found.templates, found.registry, at=found.at)
+        octets.close()
     told = {fault.kind for inner in part.walk() for fault in inner.faults}
     for fault in found.faults:
-        if fault.kind not in told:
+        # only the session knows which other exporter has a Template that is missing
+        if fault.kind not in told or (fault.kind is FaultKind.UNKNOWN_TEMPLATE and found.key is not None):
             part = part.with_fault(fault)
     if as_json:
-        echo_json(_plain(part, found.octets, part.at))
+        echo_json(plain_head(found, later) | _plain(part, found.octets, part.at))
     elif svg is not None:
         if source is not None:
             keep_sources(svg, [source])
-        _write_picture(part, found, svg, is_all=is_all, force=force)
+        _write_picture(part, found, later, svg, is_all=is_all, force=force)
     else:
         from headwater.cli.explain_text import text_lines
 
-        paint = Painter()
-        click.echo(f"{paint('name', _title(found))}: {_subtitle(found)}")
-        for line in text_lines(part, found.octets, is_all=is_all, width=terminal_width(), paint=paint):
+        paint, width = Painter(), terminal_width()
+        name, (facts, *more) = title(found), subtitles(found, later)
+        is_short = width is None or len(name) + len(facts) + 2 <= width
+        click.echo(f"{paint('name', name)}:{' ' if is_short else chr(10)}{facts}")
+        for line in (*more, *text_lines(part, found.octets, is_all=is_all, width=width, paint=paint)):
             click.echo(line)
-    count = sum(len(inner.faults) for inner in part.walk())
+    count = sum(fault.kind is not FaultKind.SFLOW for inner in part.walk() for fault in inner.faults)
     if count:
         click.echo(f"headwater: {count} {'fault' if count == 1 else 'faults'} in this message", err=True)
         ctx.exit(1)
@@ -116,28 +144,12 @@ def _octets_of(text: str) -> bytes:
     return octets
 
 
-def _title(found: Found) -> str:
-    what = f"Message {found.number}" if found.number else "Octets that are no message"
-    return safe(f"{what} of {found.source}")
-
-
-def _subtitle(found: Found) -> str:
-    from headwater.model.text import to_text
-    from headwater.model.types import DataType
-
-    size = len(found.octets)
-    text = f"{size} octets at {found.at}" if size != 1 else f"1 octet at {found.at}"
-    if found.number and size >= 16:
-        export_s, domain = (int.from_bytes(found.octets[at : at + 4], "big") for at in (4, 12))
-        text += f", domain {domain}, exported {to_text(DataType.SECONDS, export_s)}"
-    return text
-
-
-def _write_picture(part: Part, found: Found, path: str, *, is_all: bool, force: bool) -> None:
+def _write_picture(part: Part, found: Found, later: Collection[int], path: str, *, is_all: bool, force: bool) -> None:
+    from headwater.cli.explain_head import subtitles, title
     from headwater.cli.explain_svg import picture
     from headwater.sinks.output import open_output
 
-    drawing = picture(part, found.octets, _title(found), _subtitle(found), is_all=is_all)
+    drawing = picture(part, found.octets, title(found), subtitles(found, later), is_all=is_all)
     if path == "-":
         click.echo(drawing, nl=False)
         return

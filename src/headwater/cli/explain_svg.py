@@ -10,7 +10,7 @@ from headwater.cli.screen import display_width, safe, shortened
 from headwater.wire.parts import Part, PartKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _PER_LINE = 8
 _CELL, _HEIGHT, _ROW = 27, 20, 25
@@ -29,6 +29,8 @@ _CLASSES = {
     PartKind.PADDING: "padding",
     PartKind.UNREAD: "unread",
 }
+_MAP_CLASSES = {PartKind.HEADER: "number", PartKind.UNREAD: "unread", PartKind.PADDING: "padding"}
+"""Of the parts of a Message, besides Sets: values, or specifiers where they define Templates."""
 _LEGEND = (
     ("number", "protocol"),
     ("spec", "field specifier"),
@@ -63,12 +65,12 @@ _DARK = " ".join(f"{selector}{{{name}:{dark}}}" for selector, name, _, dark in _
 _STYLE = f"{_SHAPES}\n{_LIGHT}\n@media (prefers-color-scheme:dark){{{_DARK}}}"
 
 
-def picture(message: Part, octets: bytes, title: str, subtitle: str, *, is_all: bool) -> str:
-    """The SVG document; title and subtitle go above. It follows the reader's light or dark colours."""
+def picture(message: Part, octets: bytes, title: str, lines: Sequence[str], *, is_all: bool) -> str:
+    """The SVG document; title and lines go above. It follows the reader's light or dark colours."""
     found = list(rows(message, octets, is_all=is_all))
     leaves = [row for row in found if row.kind is RowKind.OCTETS]
     drawing = _Drawing(len(str(message.end)), max((_name_end(row) for row in leaves), default=0))
-    drawing.top(title, subtitle, message)
+    drawing.top(title, lines, message)
     for block in _blocks(found):
         drawing.card(block)
     drawing.legend()
@@ -123,10 +125,13 @@ class _Drawing:
         after = f'<tspan dx="14" class="sub">{_xml(more)}</tspan>' if more else ""
         self.out.append(f'<text x="{x:g}" y="{y:g}" class="{style}" xml:space="preserve">{_xml(text)}{after}</text>')
 
-    def top(self, title: str, subtitle: str, message: Part) -> None:
+    def top(self, title: str, lines: Sequence[str], message: Part) -> None:
         self.text(_MARGIN, self.y + 16, title, "title", letter=10.5)
-        self.text(_MARGIN, self.y + 38, subtitle, "sub", letter=7)
-        self.y += 54
+        self.y += 38
+        for line in lines:
+            self.text(_MARGIN, self.y, line, "sub", letter=7)
+            self.y += 19
+        self.y -= 3
         self.map(message)
 
     def map(self, message: Part) -> None:
@@ -137,10 +142,9 @@ class _Drawing:
         )
         for part in message.parts:
             size = 1000 * part.length / max(message.length, 1)
-            kind = {"Data Set": "field", "Options Data Set": "field"}.get(part.name, "spec")
-            kind = {PartKind.HEADER: "number", PartKind.UNREAD: "unread", PartKind.PADDING: "padding"}.get(
-                part.kind, kind
-            )
+            kind = _MAP_CLASSES.get(part.kind, "field")
+            if any(inner.kind is PartKind.TEMPLATE for inner in part.parts):
+                kind = "spec"
             if any(inner.faults for inner in part.walk()):
                 kind = "fault"
             hint = f"{part.name}: octets {part.at} to {part.end - 1}"

@@ -19,6 +19,9 @@ _STYLES = {
     PartKind.PADDING: "faint",
     PartKind.UNREAD: "faint",
 }
+_MOST_OCTETS = 8
+"""Octets in a line where there is room."""
+_USUAL_TEXT = 40
 _LONGEST_NAME = 44
 _SHORTEST_TEXT = 28
 
@@ -26,10 +29,12 @@ _SHORTEST_TEXT = 28
 def text_lines(message: Part, octets: bytes, *, is_all: bool, width: int | None, paint: Painter) -> Iterator[str]:
     """Lines of at most `width` columns; None = as wide as they are."""
     found = list(rows(message, octets, is_all=is_all))
-    per_line = 8 if width is None or width >= 90 else 4
     at_width = max(4, len(str(message.end)))
     leaves = [row for row in found if row.kind is RowKind.OCTETS]
     names = max((display_width(_name(row)) for row in leaves), default=0)
+    texts = max((display_width(safe(row.part.text)) for row in leaves), default=0)
+    needed = at_width + 3 * _MOST_OCTETS + min(names, _LONGEST_NAME) + min(texts, _USUAL_TEXT) + 5
+    per_line = _MOST_OCTETS if width is None or needed <= width else _MOST_OCTETS // 2
     names = min(names, _LONGEST_NAME if width is None else max(width - at_width - 3 * per_line - 12, 16))
     left = at_width + 2 + 3 * per_line + 1
     room = None if width is None else max(width - left - names - 2, _SHORTEST_TEXT)

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headwater.errors import DecodeError, FaultKind
+from headwater.model.element import NETFLOW_PADDING
 from headwater.model.enumerations import describe
 from headwater.model.template import VARIABLE, Field, Template
 from headwater.model.text import to_text
 from headwater.model.types import DataType
 from headwater.wire.dialect import FIRST_DATA_SET
+from headwater.wire.dissect_header import Moment
 from headwater.wire.lists import BASIC_HEADER, GROUP_HEADER, MULTI_HEADER, SUB_TEMPLATE_HEADER, semantic_name
-from headwater.wire.parts import Part, PartKind, PartMaker, count_octets, counted
+from headwater.wire.parts import Part, PartKind, PartMaker, count_octets, counted, filling
 from headwater.wire.records import Cell, Reader, Scope
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ _HEADERS = {
     DataType.SUB_TEMPLATE_LIST: SUB_TEMPLATE_HEADER,
     DataType.SUB_TEMPLATE_MULTI_LIST: MULTI_HEADER,
 }
+_SHORT_SPECIFIER = 4
+_UPTIMES = {(0, 21), (0, 22)}
+"""flowEndSysUpTime and flowStartSysUpTime: milliseconds of the clock that NetFlow headers tell too."""
 _REASONS = {FaultKind.UTF8: "not well-formed UTF-8", FaultKind.BOOLEAN: "a boolean is 1 (true) or 2 (false)"}
 
 
@@ -31,19 +36,33 @@ class _Overrun(Exception):
     """A value reaches beyond the end of what holds it."""
 
 
-def specifier(make: PartMaker, registry: Registry, start: int, width: int, *, is_scope: bool = False) -> Part:
-    """A Field Specifier of 4 octets, or 8 with an enterprise number (RFC 7011 §3.2)."""
-    id, length = make.integer(start, 2) & 0x7FFF, make.integer(start + 2, 2)
-    pen = make.integer(start + 4, 4) if width == 8 else 0
-    field = Field(registry.get(pen, id), length)
+def specifier(
+    make: PartMaker,
+    registry: Registry,
+    start: int,
+    width: int,
+    *,
+    is_scope: bool = False,
+    field: Field | None = None,
+) -> Part:
+    """A Field Specifier of 4 octets, or 8 with an enterprise number (RFC 7011 §3.2).
+
+    field: what it means, where that is not what it means in IPFIX (RFC 3954 §8).
+    """
+    number, length = make.integer(start, 2), make.integer(start + 2, 2)
+    if field is None:
+        pen = make.integer(start + 4, 4) if width == 8 else 0
+        field = Field(registry.get(pen, number & 0x7FFF), length)
     faults = []
     if not field.is_legal:
         detail = f"{field.name} ({field.type}) in {count_octets(length)}: its values stay raw octets"
         faults.append(make.fault(FaultKind.TEMPLATE_BAD_LENGTH, start + 2, detail))
-    if id == 0:
+    if field.element.id == 0:
         faults.append(make.fault(FaultKind.IE_RESERVED, start, "Information Element 0 is reserved"))
     size = "variable length" if length == VARIABLE else count_octets(length)
-    text = f"{field.element.number}, {field.type}, {size}{', scope' if is_scope else ''}"
+    is_disguised = width == _SHORT_SPECIFIER and field.element.id != number
+    element = f"{number} ({field.element.number})" if is_disguised else field.element.number
+    text = f"{element}, {field.type}, {size}{', scope' if is_scope else ''}"
     return make.part(PartKind.SPECIFIER, start, start + width, field.name, text, field=field, faults=faults)
 
 
@@ -53,14 +72,14 @@ class RecordDissection:
 
     make: PartMaker
     scope: Scope
-    export_s: int
+    moment: Moment
     depth: int
     _reader: Reader = dataclasses.field(init=False)
     _single: dict[Field, Template] = dataclasses.field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         # no depth: lists are taken apart here, not there
-        self._reader = Reader(self.make.octets, self.scope, self.export_s, depth=0)
+        self._reader = Reader(self.make.octets, self.scope, self.moment.export_s, depth=0)
 
     def records(self, template: Template, start: int, end: int, *, in_list: bool = False) -> tuple[list[Part], int]:
         """(records, where they end). In a list there is no padding: the octets must end with a record.
@@ -84,6 +103,10 @@ class RecordDissection:
                 parts += make.unread(at, end, "more fields, not taken apart")
                 at = end
                 break
+            if field.element is NETFLOW_PADDING:
+                parts.append(filling(make, at, at + field.length))
+                at += field.length
+                continue
             try:
                 part, at = self._value(column, field, at, end)
                 parts.append(part)
@@ -119,6 +142,9 @@ class RecordDissection:
         make, field = self.make, cell.field
         faults = [] if cell.fault is None else [make.fault(cell.fault, start, _REASONS.get(cell.fault, ""))]
         text = _words(field, cell.value)
+        if field.element.key in _UPTIMES and isinstance(cell.value, int):
+            instant = self.moment.instant_ms(cell.value)
+            text += "" if instant is None else f" ({to_text(DataType.MILLISECONDS, instant)})"
         return make.part(PartKind.FIELD, start, stop, name, text, value=cell.value, field=field, faults=faults)
 
     def _list(self, name: str, field: Field, start: int, end: int) -> Part:
@@ -217,7 +243,9 @@ def _words(field: Field, value: Any) -> str:
     if isinstance(value, bytes) and not field.is_legal:
         return "raw octets"
     if isinstance(value, str):
-        return f'"{value}"'
+        said = value.rstrip("\0")  # what many exporters fill strings of a fixed length with
+        filled = len(value) - len(said)
+        return f'"{said}"' + (f", filled with {counted(filled, 'zero octet')}" if filled else "")
     text = to_text(field.type, value)
     name = describe(field.element, value)
     return f"{text} ({name})" if name else text

@@ -63,11 +63,15 @@ class Part:
         return (part for part in self.walk() if not part.parts)
 
     def with_fault(self, fault: Fault) -> Part:
-        """The same with a fault at the leaf where its offset is, or here where there is none."""
+        """The same with a fault at the leaf where its offset is, or here where there is none.
+
+        One of the same kind and offset that is there gives way to it.
+        """
         for i, part in enumerate(self.parts):
             if part.at <= fault.offset < part.end:
                 return replace(self, parts=(*self.parts[:i], part.with_fault(fault), *self.parts[i + 1 :]))
-        return replace(self, faults=(*self.faults, fault))
+        others = (other for other in self.faults if (other.kind, other.offset) != (fault.kind, fault.offset))
+        return replace(self, faults=(*others, fault))
 
 
 @dataclass(slots=True)
@@ -117,6 +121,22 @@ class PartMaker:
     def integer(self, start: int, width: int) -> int:
         """The big-endian integer in `width` octets."""
         return int.from_bytes(self.octets[start : start + width], "big")
+
+
+def padding(make: PartMaker, start: int, end: int, *, is_short: bool = False) -> Part:
+    """What is left of a Set when a record does not fit any more (RFC 7011 §3.3.1)."""
+    faults = []
+    if is_short:
+        faults.append(make.fault(FaultKind.SHORT_SET, start, "too short for a record of its Template"))
+    if any(make.octets[start:end]):
+        faults.append(make.fault(FaultKind.NONZERO_PADDING, start, "padding is not zero"))
+    return make.part(PartKind.PADDING, start, end, "padding", count_octets(end - start), faults=faults)
+
+
+def filling(make: PartMaker, start: int, end: int) -> Part:
+    """Octets that mean nothing and may be anything: not every protocol says that they are zero."""
+    text = f"{count_octets(end - start)}{', not zero' if any(make.octets[start:end]) else ''}"
+    return make.part(PartKind.PADDING, start, end, "padding", text)
 
 
 def count_octets(count: int) -> str:
