@@ -137,6 +137,35 @@ def scatter(buf, at, plan, columns):
         free(cols)
 
 
+cdef inline void copy_octets(uint8_t *to, const uint8_t *source, Py_ssize_t n) noexcept nogil:
+    """memcpy for values that are mostly short: whole words, of which the last two may overlap."""
+    cdef uint64_t first, last
+    cdef uint32_t head, tail
+    if n > 32:
+        memcpy(to, source, n)
+    elif n >= 16:
+        memcpy(to, source, 16)
+        if n > 16:
+            memcpy(&first, source + n - 16, 8)
+            memcpy(&last, source + n - 8, 8)
+            memcpy(to + n - 16, &first, 8)
+            memcpy(to + n - 8, &last, 8)
+    elif n >= 8:
+        memcpy(&first, source, 8)
+        memcpy(&last, source + n - 8, 8)
+        memcpy(to, &first, 8)
+        memcpy(to + n - 8, &last, 8)
+    elif n >= 4:
+        memcpy(&head, source, 4)
+        memcpy(&tail, source + n - 4, 4)
+        memcpy(to, &head, 4)
+        memcpy(to + n - 4, &tail, 4)
+    elif n:
+        to[0] = source[0]
+        to[n >> 1] = source[n >> 1]
+        to[n - 1] = source[n - 1]
+
+
 def scatter_strings(buf, end, offsets, data, *, shortest=255):
     """Write variable-length values, each behind its length in 1 octet or 3 (RFC 7011 section 7).
 
@@ -160,15 +189,18 @@ def scatter_strings(buf, end, offsets, data, *, shortest=255):
         length = bounds[k + 1] - bounds[k]
         if ends[k] - length - (1 if length < least else 3) < 0 or ends[k] > total:
             raise IndexError(f"value {k} of {length} octets up to {ends[k]} is not inside {total} octets")
+    if n == 0:
+        return
+    cdef uint8_t *to = &wire[0]
+    cdef const uint8_t *source = &values[0] if values.shape[0] else NULL
     with nogil:
         for k in range(n):
             length = bounds[k + 1] - bounds[k]
             x = ends[k] - length
-            if length:
-                memmove(&wire[x], &values[bounds[k]], length)
+            copy_octets(to + x, source + bounds[k], length)
             if length < least:
-                wire[x - 1] = <uint8_t>length
+                to[x - 1] = <uint8_t>length
             else:
-                wire[x - 3] = 255
-                wire[x - 2] = <uint8_t>(length >> 8)
-                wire[x - 1] = <uint8_t>length
+                to[x - 3] = 255
+                to[x - 2] = <uint8_t>(length >> 8)
+                to[x - 1] = <uint8_t>length
