@@ -1,0 +1,38 @@
+"""Single records on their way out."""
+
+from __future__ import annotations
+
+import pytest
+
+from headwater.errors import EncodeError
+from headwater.model.template import Field, Template
+from headwater.wire.record_out import write_record, write_value
+from tests import build as b
+
+NAME, LIST, PORT = Template.of(256, "interfaceName", "basicList", "sourceTransportPort").fields
+
+
+@pytest.mark.parametrize("size", [0, 254, 255, 65535])
+def test_variable_lengths_take_one_octet_as_long_as_they_fit(size: int) -> None:
+    assert write_value(NAME, "x" * size) == b.var(b"x" * size)
+
+
+def test_a_list_has_a_length_of_three_octets() -> None:
+    assert write_value(LIST, b"12345") == b.var(b"12345", long=True)
+    assert write_value(Field(LIST.element, 5), b"12345") == b"12345"
+
+
+def test_a_value_of_more_than_65535_octets_is_refused() -> None:
+    with pytest.raises(EncodeError, match="interfaceName: 65536 octets, of at most 65535") as caught:
+        write_value(NAME, "x" * 65536)
+    assert caught.value.column == "interfaceName"
+
+
+def test_a_record_has_all_values_of_its_template_and_no_others() -> None:
+    template = Template(256, (PORT, NAME, PORT))
+    values = {"sourceTransportPort": 1, "interfaceName": "eth0", "sourceTransportPort#2": 2}
+    assert write_record(template, values) == b.uint(1, 2) + b.var(b"eth0") + b.uint(2, 2)
+    with pytest.raises(EncodeError, match="the record has no interfaceName, sourceTransportPort#2"):
+        write_record(template, {"sourceTransportPort": 1})
+    with pytest.raises(EncodeError, match="the Template has no octets; it has sourceTransportPort, interfaceName"):
+        write_record(template, values | {"octets": 1})
