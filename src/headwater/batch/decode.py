@@ -178,7 +178,7 @@ def _near(name: str, known: Iterable[str]) -> tuple[str, ...]:
     """The names most like a wrong one."""
     from difflib import get_close_matches
 
-    return tuple(get_close_matches(name[:128], known, n=2, cutoff=0.7))
+    return tuple(get_close_matches(name[:128], known, n=2, cutoff=0.85))
 
 
 def _field_of(template: Template, element: InformationElement, number: int) -> int | None:
