@@ -133,6 +133,7 @@ def test_a_multi_list_keeps_its_groups_in_order() -> None:
     rows = [{"tcpSequenceNumber": n, "tcpControlBits": n} for n in range(4)]
     names = [{"interfaceName": "a", "ingressInterface": 7}]
     assert isinstance(column, MultiLists)
+    assert repr(column).startswith("<MultiLists: ")
     assert column.tolist() == [{300: rows[:3], 301: names}, {}, {300: rows[3:]}]
     assert full(batch, "subTemplateMultiList") == [
         {

@@ -102,7 +102,7 @@ class ListGroup:
             yield row, items[a:b]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Lists:
     """n list values: basicList or subTemplateList.
 
@@ -202,7 +202,7 @@ class Lists:
         return [{"semantic": semantic_name(s), kind: labels[w], "items": items} for s, w, items in rows]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MultiLists(Lists):
     """n subTemplateMultiList values.
 
