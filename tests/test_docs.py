@@ -26,7 +26,7 @@ def test_python_shown_in_the_documentation_runs(
 ) -> None:
     shutil.copy(sample, tmp_path / "flows.ipfix")
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "documentation", "exec"), {"__name__": "documentation"})
+    exec(compile(code, "documentation", "exec", dont_inherit=True), {"__name__": "documentation"})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+from ipaddress import IPv4Address
+from typing import Any
+
 import pytest
 
 from headwater.errors import EncodeError
@@ -36,3 +40,28 @@ def test_a_record_has_all_values_of_its_template_and_no_others() -> None:
         write_record(template, {"sourceTransportPort": 1})
     with pytest.raises(EncodeError, match="the Template has no octets; it has sourceTransportPort, interfaceName"):
         write_record(template, values | {"octets": 1})
+
+
+@pytest.mark.parametrize(
+    ("spec", "value", "octets"),
+    [
+        ("sourceIPv4Address", "192.0.2.1", b"\xc0\0\2\1"),
+        ("sourceIPv4Address", IPv4Address("192.0.2.1"), b"\xc0\0\2\1"),
+        ("sourceIPv6Address", "::1", bytes(15) + b"\1"),
+        ("sourceMacAddress", "01:02:03:04:05:06", bytes(range(1, 7))),
+        ("octetDeltaCount[2]", "258", b"\1\2"),
+        ("flowStartSeconds", datetime(1970, 1, 1, 0, 0, 5), b"\0\0\0\5"),
+        ("flowStartMilliseconds", datetime(1970, 1, 1, 1, tzinfo=timezone(timedelta(hours=1))), bytes(8)),
+        ("flowStartMilliseconds", "1970-01-01T00:00:00.256Z", bytes(6) + b"\1\0"),
+        ("interfaceName", "10", b"\x0210"),
+    ],
+)
+def test_a_value_may_be_text_an_address_or_a_datetime(spec: str, value: Any, octets: bytes) -> None:
+    (field,) = Template.of(256, spec).fields
+    assert write_value(field, value) == octets
+
+
+def test_text_that_means_nothing_for_the_type_is_refused_as_it_is() -> None:
+    (field,) = Template.of(256, "sourceIPv4Address").fields
+    with pytest.raises(EncodeError, match="'192.0.2.256' does not fit ipv4Address"):
+        write_value(field, "192.0.2.256")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any, Final
 
-from headwater.errors import EncodeError
+from headwater.errors import DecodeError, EncodeError
+from headwater.model.text import from_text
+from headwater.model.types import DataType
 from headwater.wire.values import encode_value
 
 if TYPE_CHECKING:
@@ -13,15 +17,17 @@ if TYPE_CHECKING:
 
 _LONGEST: Final = 65535
 _LONG: Final = 255
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def write_value(field: Field, value: Any) -> bytes:
     """Octets of one value of a record; a variable-length one has its length in front.
 
+    value: as DataType says, or text as RFC 7373 writes it, an address of `ipaddress`, a datetime (UTC if it has no zone).
     A list is given as its octets; its length takes 3 octets even where 1 would do (RFC 6313 §5.1).
     Raises EncodeError: the value is not one of the element's type, or does not fit.
     """
-    octets = encode_value(field.element, value, field.length)
+    octets = encode_value(field.element, _plain(field, value), field.length)
     if not field.is_variable:
         return octets
     if len(octets) < _LONG and not field.type.is_list:
@@ -29,6 +35,21 @@ def write_value(field: Field, value: Any) -> bytes:
     if len(octets) > _LONGEST:
         raise EncodeError(f"{field.name}: {len(octets)} octets, of at most {_LONGEST}", column=field.name)
     return b"\xff" + len(octets).to_bytes(2, "big") + octets
+
+
+def _plain(field: Field, value: Any) -> Any:
+    """The value as DataType says; what is of no known form stays, and is refused as what it is."""
+    if isinstance(value, str) and field.type is not DataType.STRING:
+        try:
+            return from_text(field.type, value, lenient=True)
+        except DecodeError:
+            return value
+    if isinstance(value, IPv4Address | IPv6Address):
+        return value.packed
+    if isinstance(value, datetime) and field.type.is_time:
+        since = (value if value.tzinfo else value.replace(tzinfo=UTC)) - _EPOCH
+        return since // timedelta(microseconds=1) * field.type.ticks // 1_000_000
+    return value
 
 
 def write_record(template: Template, values: Mapping[str, Any]) -> bytes:
