@@ -105,8 +105,6 @@ def test_details_of_very_many_names_are_kept_up_to_a_bound() -> None:
     for first in range(1000, 2000, 100):
         fields = [(id, 2, b.DOCUMENTATION_PEN) for id in range(first, first + 100)]
         told.feed(
-            b.message(
-                b.options_template_set(b.options_template(400, (267, 1), *fields)), b.data_set(400, bytes(201))
-            )
+            b.message(b.options_template_set(b.options_template(400, (267, 1), *fields)), b.data_set(400, bytes(201)))
         )
     assert len(told.session.details) == 256

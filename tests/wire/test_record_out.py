@@ -63,5 +63,5 @@ def test_a_value_may_be_text_an_address_or_a_datetime(spec: str, value: Any, oct
 
 def test_text_that_means_nothing_for_the_type_is_refused_as_it_is() -> None:
     (field,) = Template.of(256, "sourceIPv4Address").fields
-    with pytest.raises(EncodeError, match="'192.0.2.256' does not fit ipv4Address"):
+    with pytest.raises(EncodeError, match=r"'192\.0\.2\.256' does not fit ipv4Address"):
         write_value(field, "192.0.2.256")

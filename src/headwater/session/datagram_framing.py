@@ -28,9 +28,7 @@ _AGGREGATION_PLAN = np.array([(0, AGGREGATION_AT, 1, 0)], np.int32)
 _U2, _U1 = [np.dtype("u2")], [np.dtype("u1")]
 
 
-def frame_datagrams(
-    buf: Octets, starts: I32, ends: I32, peer: I32 | None = None, *, salvage: bool = False
-) -> Frames:
+def frame_datagrams(buf: Octets, starts: I32, ends: I32, peer: I32 | None = None, *, salvage: bool = False) -> Frames:
     """Messages of datagrams, in their order; several IPFIX Messages in a datagram are accepted.
 
     starts, ends: int32[d], at least one. The protocol is told by the version of each, so all of them may come mixed.

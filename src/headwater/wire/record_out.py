@@ -23,7 +23,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 def write_value(field: Field, value: Any) -> bytes:
     """Octets of one value of a record; a variable-length one has its length in front.
 
-    value: as DataType says, or text as RFC 7373 writes it, an address of `ipaddress`, a datetime (UTC if it has no zone).
+    value: as DataType says, or text as RFC 7373 writes it, an address of `ipaddress`, a datetime (UTC without a zone).
     A list is given as its octets; its length takes 3 octets even where 1 would do (RFC 6313 §5.1).
     Raises EncodeError: the value is not one of the element's type, or does not fit.
     """
