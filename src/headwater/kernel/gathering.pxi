@@ -5,6 +5,9 @@ cdef extern from "Python.h":
     PyObject *PyDict_GetItemWithError(PyObject *, PyObject *) except? NULL
     PyObject *borrowed_of_list "PyList_GetItem"(PyObject *, Py_ssize_t)
     PyObject *borrowed_of_tuple "PyTuple_GetItem"(PyObject *, Py_ssize_t)
+    int PyDict_Check(PyObject *)
+    int PyTuple_Check(PyObject *)
+    Py_ssize_t PyTuple_Size(PyObject *)
     PyObject *PyErr_Occurred()
     void PyErr_Clear()
     int PyLong_CheckExact(PyObject *)
@@ -12,9 +15,6 @@ cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(PyObject *, int *)
     int PyFloat_CheckExact(PyObject *)
     double PyFloat_AsDouble(PyObject *)
-
-cdef enum:
-    ROWS_AT_ONCE = 64  # then their cells are still in the cache when the next column asks for them
 
 cdef frozenset NUMBERS_IN_ROWS = frozenset(("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f4", "f8"))
 
@@ -25,6 +25,7 @@ cdef struct Gathered:
     Number kind
     int item
     long long least, most  # of what is no more than 63 bits
+    PyObject *key  # in a dict
     uint8_t *values
 
 
@@ -88,19 +89,14 @@ def gather_rows(rows, keys, dtypes):
     """
     cdef list given = list(rows), wanted = list(dtypes), columns = []
     cdef tuple names = keys
-    cdef Py_ssize_t i, k, f, stop, n = len(given), width = len(wanted)
+    cdef Py_ssize_t i, f, n = len(given), width = len(wanted)
     cdef uint8_t[::1] octets
     cdef Gathered *x
     cdef PyObject *key
     cdef PyObject *cell
+    cdef PyObject *row_at
     if names is not None and len(names) != width:
         raise ValueError(f"{len(names)} keys for {width} columns")
-    for i in range(n):
-        row = given[i]
-        if not isinstance(row, tuple if names is None else dict):
-            raise TypeError(f"row {i} is no {'tuple' if names is None else 'dict'}")
-        if names is None and len(row) != width:
-            raise ValueError(f"row {i} has {len(row)} values, not {width}")
     cdef Gathered *cols = <Gathered *>calloc(width + 1, sizeof(Gathered))
     if cols == NULL:
         raise MemoryError(f"{width} columns")
@@ -117,25 +113,32 @@ def gather_rows(rows, keys, dtypes):
             x = &cols[f]
             x.kind = WHOLE if dtype.kind == "u" else NEGATIVE_TOO if dtype.kind == "i" else REAL
             x.item = dtype.itemsize
+            x.key = NULL if names is None else borrowed_of_tuple(<PyObject *>names, f)
             x.least = 0 if x.kind == WHOLE else -1 - (INT64_MAX >> (64 - 8 * x.item))
             x.most = INT64_MAX >> (64 - 8 * x.item - (x.kind == WHOLE and x.item < 8))
             if n:
                 octets = values.view(UINT8)
                 x.values = &octets[0]
-        k = 0
-        while k < n:
-            stop = min(n, k + ROWS_AT_ONCE)
+        for i in range(n):  # the objects of a row were mostly made together, so they lie together
+            row_at = borrowed_of_list(<PyObject *>given, i)
+            if names is None:
+                if not PyTuple_Check(row_at):
+                    raise TypeError(f"row {i} is no tuple")
+                if PyTuple_Size(row_at) != width:
+                    raise ValueError(f"row {i} has {len(given[i])} values, not {width}")
+            elif not PyDict_Check(row_at):
+                raise TypeError(f"row {i} is no dict")
             for f in range(width):
                 x = &cols[f]
                 if x.kind == ANYTHING:
                     continue
-                key = NULL if names is None else borrowed_of_tuple(<PyObject *>names, f)
-                for i in range(k, stop):
-                    if not put_number(x, cell_of(borrowed_of_list(<PyObject *>given, i), key, f), i):
-                        x.kind = ANYTHING
-                        columns[f] = None
-                        break
-            k = stop
+                if names is None:
+                    cell = borrowed_of_tuple(row_at, f)
+                else:
+                    cell = PyDict_GetItemWithError(row_at, x.key)
+                if not put_number(x, cell, i):
+                    x.kind = ANYTHING
+                    columns[f] = None
     finally:
         free(cols)
     for f in range(width):

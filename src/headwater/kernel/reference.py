@@ -346,6 +346,9 @@ def gather_rows(
     wanted = list(dtypes)
     if keys is not None and len(keys) != len(wanted):
         raise ValueError(f"{len(keys)} keys for {len(wanted)} columns")
+    for given in wanted:
+        if given is not None:
+            _row_number(given)
     for number, row in enumerate(rows):
         if not isinstance(row, tuple if keys is None else dict):
             raise TypeError(f"row {number} is no {'tuple' if keys is None else 'dict'}")
@@ -358,10 +361,15 @@ def gather_rows(
     return [column if dtype is None else _numbers(column, dtype) for column, dtype in zip(cells, wanted, strict=True)]
 
 
-def _numbers(cells: list[Any], given: npt.DTypeLike) -> npt.NDArray[Any] | list[Any]:
+def _row_number(given: npt.DTypeLike) -> np.dtype[Any]:
     dtype = np.dtype(given)
     if f"{dtype.kind}{dtype.itemsize}" not in _ROW_NUMBERS or not dtype.isnative:
         raise ValueError(f"a column of {dtype}")
+    return dtype
+
+
+def _numbers(cells: list[Any], given: npt.DTypeLike) -> npt.NDArray[Any] | list[Any]:
+    dtype = _row_number(given)
     if any(type(cell) is not (float if dtype.kind == "f" else int) for cell in cells):
         return cells
     if dtype.kind == "f":
