@@ -96,8 +96,9 @@ coverage: $(READY) ## branch coverage of the tests; at least 95 % of model, wire
 	@$(BIN)/coverage report
 	@$(BIN)/coverage report --fail-under=95 --format=total --include='src/headwater/model/*,src/headwater/wire/*,src/headwater/session/*,src/headwater/batch/*'
 
-corpus: $(READY) ## every capture of ../shared/corpus against its truth, as a table
+corpus: $(READY) ## every capture of ../shared/corpus against its truth, and written again, as tables
 	@$(BIN)/python -m tests.corpus.summary $(ARGS)
+	@$(BIN)/python -m tests.corpus.round_trips
 
 bench: $(READY) ## headwater against C, libfixbuf, python-ipfix and netflume
 	@$(BIN)/python bench/run.py $(ARGS)

@@ -16,6 +16,9 @@ DEBIAN_PACKAGES = {
     "pmacctd": "pmacct",
     "nfpcapd": "nfdump",
     "nfreplay": "nfdump",
+    "nfcapd": "nfdump",
+    "nfdump": "nfdump",
+    "nfacctd": "pmacct",
 }
 
 
