@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from headwater.batch import Batch, Decoder
+    from headwater.batch.encode import Encoder
+    from headwater.batch.mapping import fill, ie, map_class
     from headwater.errors import (
         DecodeError,
         EncodeError,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from headwater.model.template import Field, Template
     from headwater.model.types import DataType
     from headwater.process import Reading, Report, read, read_table, records
+    from headwater.process.writing import Writer
     from headwater.session import (
         Datagrams,
         DataSets,
@@ -46,9 +49,15 @@ if TYPE_CHECKING:
         TemplateWithdrawn,
         Transport,
     )
+    from headwater.session.exporting import ExportSession, Refresh
+    from headwater.session.message_builder import MessageBuilder
+    from headwater.session.outgoing import Outgoing
+    from headwater.sinks.ipfix_rotation import Rotation
 
 _HOMES = {
     "headwater.batch": ("Batch", "Decoder"),
+    "headwater.batch.encode": ("Encoder",),
+    "headwater.batch.mapping": ("fill", "ie", "map_class"),
     "headwater.errors": (
         "DecodeError", "EncodeError", "Fault", "FaultKind", "HeadwaterError", "LimitExceeded", "SourceError",
         "TransportError", "UnknownElement",
@@ -62,6 +71,11 @@ _HOMES = {
         "DataSets", "Datagrams", "KeyPolicy", "KeyRule", "Limits", "SequenceGap", "Session", "SessionKey",
         "TemplateLearned", "TemplateWithdrawn", "Transport",
     ),
+    "headwater.session.exporting": ("ExportSession", "Refresh"),
+    "headwater.session.message_builder": ("MessageBuilder",),
+    "headwater.session.outgoing": ("Outgoing",),
+    "headwater.process.writing": ("Writer",),
+    "headwater.sinks.ipfix_rotation": ("Rotation",),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -74,6 +88,8 @@ __all__ = [
     "DecodeError",
     "Decoder",
     "EncodeError",
+    "Encoder",
+    "ExportSession",
     "Fault",
     "FaultKind",
     "Field",
@@ -83,9 +99,13 @@ __all__ = [
     "KeyRule",
     "LimitExceeded",
     "Limits",
+    "MessageBuilder",
+    "Outgoing",
     "Reading",
+    "Refresh",
     "Registry",
     "Report",
+    "Rotation",
     "SequenceGap",
     "Session",
     "SessionKey",
@@ -96,7 +116,11 @@ __all__ = [
     "Transport",
     "TransportError",
     "UnknownElement",
+    "Writer",
     "__version__",
+    "fill",
+    "ie",
+    "map_class",
     "read",
     "read_table",
     "records",

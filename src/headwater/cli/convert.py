@@ -5,19 +5,24 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Literal, Unpack
 
 import click
 
-from headwater.cli.options import choosing_options, examples, keep_sources, reading_options
+from headwater.cli.options import choosing_options, examples, keep_sources, reading_options, with_registry
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import FrameType
 
-    from headwater.cli.converting import Format
+    from headwater.cli.converting import Conversion, Format
+    from headwater.cli.converting_ipfix import IpfixConversion, TableConversion
     from headwater.cli.options import ChoosingOptions
+    from headwater.cli.progress import Progress
+    from headwater.cli.query import Query
 
-_SUFFIXES: dict[str, Format] = {
+_IPFIX: Literal["ipfix"] = "ipfix"
+_SUFFIXES: dict[str, Format | Literal["ipfix"]] = {
     ".ndjson": "ndjson",
     ".jsonl": "ndjson",
     ".json": "ndjson",
@@ -27,6 +32,7 @@ _SUFFIXES: dict[str, Format] = {
     ".arrow": "arrow",
     ".ipc": "arrow",
     ".feather": "arrow",
+    ".ipfix": _IPFIX,
 }
 
 
@@ -38,6 +44,8 @@ _SUFFIXES: dict[str, Format] = {
         "headwater convert --resolve-time --scale-sampling netflow.pcap flows.parquet",
         "headwater convert --state routers.state --port 2055 trace.pcapng flows.csv",
         "zcat flows.ipfix.gz | headwater convert - - --to ndjson | jq .octetDeltaCount",
+        "headwater convert netflow.pcap flows.ipfix.zst",
+        "headwater convert flows.parquet flows.ipfix",
     )
 )
 @click.argument("sources", metavar="SOURCE...", nargs=-1)
@@ -45,7 +53,7 @@ _SUFFIXES: dict[str, Format] = {
 @click.option(
     "--to",
     "format",
-    type=click.Choice(["ndjson", "csv", "parquet", "arrow"]),
+    type=click.Choice(["ndjson", "csv", "parquet", "arrow", "ipfix"]),
     help="Format; otherwise DEST's suffix decides.",
 )
 @click.option("-f", "--force", is_flag=True, help="Replace DEST if it exists.")
@@ -58,15 +66,16 @@ def convert(
     ctx: click.Context,
     sources: tuple[str, ...],
     destination: str,
-    format: Format | None,
+    format: Format | Literal["ipfix"] | None,
     force: bool,
     most: int | None,
     quiet: bool,
     **asked: Unpack[ChoosingOptions],
 ) -> None:
-    """Write the records of SOURCE to DEST: Parquet, Arrow, CSV or NDJSON, by the suffix of DEST.
+    """Write the records of SOURCE to DEST: Parquet, Arrow, CSV, NDJSON or IPFIX, by the suffix of DEST.
 
-    SOURCE holds IPFIX, NetFlow, or a packet capture with these in it (pcap, pcapng), compressed or not.
+    SOURCE holds IPFIX, NetFlow, or a packet capture with these in it (pcap, pcapng), compressed or not. For an IPFIX
+    file it may also be a table, by its suffix: Parquet, Arrow, CSV or NDJSON, whose columns go by names of elements.
 
     DEST appears when it is complete, or not at all. - is stdout and needs --to.
 
@@ -74,11 +83,12 @@ def convert(
     sources are read twice (stdin is kept in a temporary file meanwhile). NDJSON has one object per record with just
     the record's own fields, in the order they were sent. Addresses are numbers and octets in Parquet and Arrow, text
     in CSV and NDJSON. Where Templates disagree about the width of an integer, its column is as wide as the widest.
+
+    An IPFIX file (.ipfix, also with .gz, .bz2, .xz, .zst or .lz4 behind it) has options records, domains and export
+    times, too; times of NetFlow that count from when the exporter began become times since 1970.
     """
-    from headwater.cli.converting import Conversion
     from headwater.cli.outcome import finish, tell_nothing
     from headwater.cli.progress import Progress
-    from headwater.cli.query import Query
     from headwater.cli.screen import safe
     from headwater.sinks.output import open_output
 
@@ -88,13 +98,12 @@ def convert(
     format = format or _format_of(destination)
     # a signal to end must not leave half a file behind
     before = signal.signal(signal.SIGTERM, _stop)
-    query = Query.of(sources, asked, most=most)
     progress = Progress(is_on=not quiet and sys.stderr.isatty())
-    conversion = Conversion(query, format, progress.begin)
+    query, conversion = _conversion(sources, destination, format, most, asked, progress)
     try:
         with open_output(destination, force=force) as file:
             conversion.write(file, is_stream=destination == "-")
-            if query.report is not None:  # those that a directory or a pattern stands for
+            if query is not None and query.report is not None:  # those that a directory or a pattern stands for
                 keep_sources(destination, [source.name for source in query.report.sources])
     finally:
         progress.end()
@@ -102,13 +111,49 @@ def convert(
     if not quiet and destination != "-":
         count = f"{conversion.records:,} {'record' if conversion.records == 1 else 'records'}"
         click.echo(f"headwater: {safe(destination)}: {count} {progress.took}", err=True)
-    if not quiet:
+    for warning in () if quiet else conversion.warnings:
+        click.echo(f"headwater: {safe(warning)}", err=True)
+    if not quiet and query is not None:
         tell_nothing(query, conversion.records)
-    finish(ctx, query.report)
+    finish(ctx, None if query is None else query.report)
 
 
-def _format_of(destination: str) -> Format:
-    found = _SUFFIXES.get(Path(destination).suffix.lower())
+def _conversion(
+    sources: Sequence[str],
+    destination: str,
+    format: Format | Literal["ipfix"],
+    most: int | None,
+    asked: ChoosingOptions,
+    progress: Progress,
+) -> tuple[Query | None, Conversion | IpfixConversion | TableConversion]:
+    """What is asked of the sources, None if they are tables; and what does it."""
+    from headwater.cli.query import Query
+
+    if format != _IPFIX:
+        from headwater.cli.converting import Conversion
+
+        query = Query.of(sources, asked, most=most)
+        return query, Conversion(query, format, progress.begin)
+    from headwater.cli.converting_ipfix import IpfixConversion, TableConversion, refuse_choosing, table_kinds
+
+    kinds = table_kinds(sources)
+    if kinds:
+        refuse_choosing(asked)
+        return None, TableConversion(sources, kinds, destination, with_registry(asked["registry"]), most)
+    adds_times = not asked["select"] and not asked["resolve_time"]
+    if not asked["select"]:
+        asked["with_options"] = asked["resolve_time"] = True
+    query = Query.of(sources, asked, most=most)
+    return query, IpfixConversion(query, destination, adds_times, progress.begin)
+
+
+def _format_of(destination: str) -> Format | Literal["ipfix"]:
+    from headwater.sinks.ipfix_compression import SUFFIXES
+
+    path = Path(destination)
+    found = _SUFFIXES.get(path.suffix.lower())
+    if path.suffix.lower() in SUFFIXES and Path(path.stem).suffix.lower() == ".ipfix":
+        found = _IPFIX
     if found is None and Path(destination).is_dir():
         raise click.UsageError(f"{destination} is a directory; give the name of a file")
     if found is None:

@@ -42,12 +42,14 @@ class Conversion:
     """One run of `convert`, or of `cat` with --json or --csv.
 
     progress: makes what is told how far a pass has come, from the words for that pass. records: written so far.
+    warnings: what else is to be told; nothing here.
     """
 
     query: Query
     format: Format
     progress: Callable[[str], Progress | None] = lambda words: None
     records: int = 0
+    warnings: Sequence[str] = ()
 
     def write(self, file: Writable, *, is_stream: bool) -> None:
         """Read everything and write it to the file. is_stream: the file cannot seek."""
