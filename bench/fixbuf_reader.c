@@ -8,27 +8,11 @@
  * of their kind and not by a walk over the template.
  * A shape of several templates (S2) asks which one is next, as fBufNextCollectionTemplate is for.
  */
-#include "worker.h"
+#include "fixbuf.h"
 
-#include <fixbuf/public.h>
-
-enum { FLOW_ID = 256, STRINGS_ID, EDGE4_ID = 260, EDGE6_ID, STATISTICS_ID, INTERFACE_ID };
+enum { EDGE4_ID = 260, EDGE6_ID, STATISTICS_ID, INTERFACE_ID };
 enum { YAF_ID = 0xB000, TCP_ID = 0xC003, DNS_ID = 0xCE00, QUERY_ID = 0xCF00, CERT = 6871 };
 
-/* libfixbuf lays out a record as its template's fields one after another: padding must be a field (or not arise). */
-struct flow {
-    uint64_t octets, packets, start, end;
-    uint32_t source, destination, ingress, egress;
-    uint16_t source_port, destination_port, tcp_flags;
-    uint8_t protocol, padding;
-};
-#define FLOW                                                                                                           \
-    {"octetDeltaCount", 8, 0}, {"packetDeltaCount", 8, 0}, {"flowStartMilliseconds", 8, 0},                            \
-        {"flowEndMilliseconds", 8, 0}, {"sourceIPv4Address", 4, 0}, {"destinationIPv4Address", 4, 0},                  \
-        {"ingressInterface", 4, 0}, {"egressInterface", 4, 0}, {"sourceTransportPort", 2, 0},                          \
-        {"destinationTransportPort", 2, 0}, {"tcpControlBits", 2, 0}, {"protocolIdentifier", 1, 0},                    \
-        {"paddingOctets", 1, 1}
-struct strings { struct flow flow; fbVarfield_t user, target; };
 struct tcp {
     uint32_t sequence, reverse_sequence;
     uint16_t initial, all;
@@ -67,8 +51,6 @@ struct edge {
 struct statistics { uint64_t messages, octets, flows; uint32_t process; uint8_t padding[4]; };
 struct interface { fbVarfield_t name, description; uint32_t index; uint8_t padding[4]; };
 
-static fbInfoElementSpec_t flow_spec[] = {FLOW, FB_IESPEC_NULL};
-static fbInfoElementSpec_t strings_spec[] = {FLOW, {"userName", 0, 0}, {"httpRequestTarget", 0, 0}, FB_IESPEC_NULL};
 static fbInfoElementSpec_t tcp_spec[] = {
     {"tcpSequenceNumber", 4, 0}, {"reverseTcpSequenceNumber", 4, 0}, {"initialTCPFlags", 2, 0},
     {"unionTCPFlags", 2, 0}, {"reverseInitialTCPFlags", 1, 0}, {"reverseUnionTCPFlags", 1, 0},
@@ -119,20 +101,6 @@ static const struct { uint16_t id; fbInfoElementSpec_t *spec; size_t size; } tem
 };
 static fbInfoModel_t *model;
 static uint16_t only; /* the one template of top-level records, 0 if there are several */
-static struct totals sums;
-
-static void fail(GError *error) { die(error ? error->message : "libfixbuf failed without a reason"); }
-
-static inline void add_string(const fbVarfield_t *s, int check) {
-    sums.text += s->len;
-    if (check) sums.letters += letters(s->buf, s->len);
-}
-
-static inline void add_flow(const struct flow *r) {
-    sums.octets += r->octets;
-    sums.values += r->octets + r->packets + r->start + r->end + r->source + r->destination + r->ingress + r->egress +
-                   r->source_port + r->destination_port + r->tcp_flags + r->protocol;
-}
 
 static inline void add_edge(const struct edge *r) {
     sums.octets += r->octets;
@@ -190,11 +158,7 @@ static inline void add(uint16_t id, void *record, int check) {
     sums.records++;
     switch (id) {
     case FLOW_ID: add_flow(record); break;
-    case STRINGS_ID:
-        add_flow(record);
-        add_string(&((struct strings *)record)->user, check);
-        add_string(&((struct strings *)record)->target, check);
-        break;
+    case STRINGS_ID: add_strings(record, check); break;
     case EDGE4_ID: {
         const struct edge *r = record;
         add_edge(r);

@@ -24,6 +24,7 @@ SHAPES = {
     "S6": Goal(0.30, records_s=35e6),
 }
 ROWS_S = {"tuples": 4e6, "dicts": 1.7e6}
+WRITES_S = {"S1": {"columns": 50e6, "tuples": 6e6, "dicts": 3e6}, "S3": {"columns": 18e6}}
 MEMORY_MB = 150
 IMPORT_MS = 10
 HELP_MS = 100

@@ -27,7 +27,10 @@ class Absent(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Something that decodes: its command line but for SHAPE, FILE and `mode`. small: it is given the small file."""
+    """Something that decodes or encodes: its command line but for SHAPE, FILE and `mode`.
+
+    small: it is given the small file.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -85,6 +88,10 @@ def headwater(mode: str) -> Party:
     return Party("headwater", (sys.executable, str(HERE / "worker_headwater.py")), mode)
 
 
+def headwater_writer(mode: str) -> Party:
+    return Party("headwater", (sys.executable, str(HERE / "worker_headwater_writer.py")), mode)
+
+
 def tight() -> Party:
     return Party("tight", (compiled("tight", "tight.c", ()),))
 
@@ -93,17 +100,21 @@ def tight_netflow() -> Party:
     return Party("tight", (compiled("tight_netflow", "tight_netflow.c", ()),))
 
 
-def libfixbuf() -> Party:
+def libfixbuf(program: str = "fixbuf_reader") -> Party:
     found = subprocess.run(
         ["pkg-config", "--cflags", "--libs", "libfixbuf"], capture_output=True, text=True, check=False
     ) if shutil.which("pkg-config") else None  # fmt: skip
     if not found or found.returncode:
         raise Absent("not installed (Debian: apt-get install libfixbuf-dev pkg-config)")
-    return Party("libfixbuf", (compiled("fixbuf_reader", "fixbuf_reader.c", tuple(found.stdout.split())),))
+    return Party("libfixbuf", (compiled(program, f"{program}.c", tuple(found.stdout.split())),))
 
 
 def python_ipfix(mode: str = "dicts") -> Party:
     return Party("python-ipfix", (interpreter(), str(HERE / "worker_ipfix.py")), mode, small=True)
+
+
+def python_ipfix_writer(mode: str) -> Party:
+    return Party("python-ipfix", (interpreter(), str(HERE / "worker_ipfix_writer.py")), mode, small=True)
 
 
 def netflume() -> Party:

@@ -28,10 +28,11 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that was measured. columns: shape -> turns; rows: turns; notes: what was not measured or went wrong."""
+    """All that was measured. columns, writes: shape -> turns; rows: turns; notes: what was not measured or wrong."""
 
     columns: dict[str, Turns]
     rows: Turns
+    writes: dict[str, Turns]
     process: Process | None
     notes: list[str]
     turns: int
@@ -125,7 +126,19 @@ def to_text(report: Report) -> str:
         lines += family_lines(family, columns) if columns else []
     if report.rows:
         lines += ["", "Python rows a second, in millions (S1)"]
-        lines += table(["rows", "M rows/s", "goal"], [row_line(name, report.rows) for name in report.rows], left={0, 2})
+        lines += table(
+            ["rows", "M rows/s", "goal"],
+            [row_line(name, report.rows, goals.ROWS_S) for name in report.rows],
+            left={0, 2},
+        )
+    for shape, turns in report.writes.items():
+        lines += [
+            "",
+            f"Records a second written as messages of 1,420 octets, in millions ({shape}: {SHAPES[shape].title})",
+        ]
+        lines += table(
+            ["from", "M rec/s", "goal"], [row_line(name, turns, goals.WRITES_S[shape]) for name in turns], left={0, 2}
+        )
     if report.process:
         lines += ["", *table(["process", "measured", "goal"], process_lines(report.process), left={0, 2})]
     return "\n".join([*lines, *(["", "not measured, or wrong:"] if report.notes else []), *report.notes])
@@ -173,9 +186,9 @@ def title(turns: int) -> str:
     return f"headwater bench: {cpu}, {os.cpu_count()} cores, {python}; CPU time, median of {turns} interleaved turns"
 
 
-def row_line(name: str, turns: Turns) -> list[str]:
+def row_line(name: str, turns: Turns, known: dict[str, float]) -> list[str]:
     speed = 1e9 / nanoseconds(turns, name)
-    goal = goals.ROWS_S.get(name.removeprefix("headwater "))
+    goal = known.get(name.removeprefix("headwater "))
     return [name, number(speed / 1e6, ".2f"), verdict(speed >= goal, f"{goal / 1e6:.1f}", speed) if goal else ""]
 
 
@@ -207,6 +220,14 @@ def to_json(report: Report) -> dict[str, Any]:
         }
         for shape, turns in report.columns.items()
     }
-    rows = {name: {"rows_per_s": known(1e9 / nanoseconds(report.rows, name))} for name in report.rows}
+
+    def speeds(turns: Turns, unit: str) -> dict[str, dict[str, float | None]]:
+        return {name: {unit: known(1e9 / nanoseconds(turns, name))} for name in turns}
+
+    rows = speeds(report.rows, "rows_per_s")
+    writes = {shape: speeds(turns, "records_per_s") for shape, turns in report.writes.items()}
     costs = {name: known(value) for name, value in asdict(report.process).items()} if report.process else None
-    return {"title": title(report.turns), "shapes": shapes, "rows": rows, "process": costs, "notes": report.notes}
+    return {
+        "title": title(report.turns), "shapes": shapes, "rows": rows, "writing": writes, "process": costs,
+        "notes": report.notes,
+    }  # fmt: skip

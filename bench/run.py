@@ -1,4 +1,4 @@
-"""Measure headwater against a tight C loop and other decoders of IPFIX and NetFlow: `make bench`.
+"""Measure headwater against a tight C loop and others that read or write IPFIX and NetFlow: `make bench`.
 
 Every number is process CPU time. The parties take turns on the same bytes and the median turn counts, so what slows
 the machine down for a while slows all of them; compare ratios, not nanoseconds of different runs.
@@ -46,6 +46,15 @@ ROWS: dict[str, Callable[[], parties.Party]] = {
     "python-ipfix dicts": parties.python_ipfix,
     "netflume dicts": parties.netflume,
 }
+WRITES: dict[str, Callable[[], parties.Party]] = {
+    "headwater columns": lambda: parties.headwater_writer("columns"),
+    "headwater tuples": lambda: parties.headwater_writer("tuples"),
+    "headwater dicts": lambda: parties.headwater_writer("dicts"),
+    "libfixbuf structs": lambda: parties.libfixbuf("fixbuf_writer"),
+    "python-ipfix tuples": lambda: parties.python_ipfix_writer("tuples"),
+    "python-ipfix dicts": lambda: parties.python_ipfix_writer("dicts"),
+}
+WRITTEN = ("S1", "S3")
 
 
 class Bench:
@@ -135,11 +144,19 @@ def main() -> int:
         progress("rows of S1")
         chosen = {*options.rivals, "headwater"}
         rows = bench.measure("rows", "S1", {name: get for name, get in ROWS.items() if name.split()[0] in chosen})
+    writes: dict[str, report.Turns] = {}
+    if "writing" in options.parts:
+        wanted = {name: get for name, get in WRITES.items() if name.split()[0] in {*options.rivals, "headwater"}}
+        for shape in WRITTEN:
+            progress(f"writing of {shape}")
+            writes[shape] = bench.measure(f"writing {shape}", shape, wanted)
     costs = None
     if "process" in options.parts:
         progress("start-up and memory")
         costs = bench.process(options.mebibytes, options.starts)
-    result = report.Report(columns=columns, rows=rows, process=costs, notes=bench.notes, turns=options.turns)
+    result = report.Report(
+        columns=columns, rows=rows, writes=writes, process=costs, notes=bench.notes, turns=options.turns
+    )
     print(json.dumps(report.to_json(result), indent=2) if options.json else report.to_text(result))
     return int(bench.failed)
 
@@ -158,7 +175,12 @@ def arguments() -> argparse.Namespace:
     lists = (
         ("--shapes", tuple(SHAPES), list(JUDGED), "shapes to measure"),
         ("--rivals", NAMES, list(NAMES), "whom to measure headwater against"),
-        ("--parts", ("rows", "process"), ["rows", "process"], "what to measure besides the shapes"),
+        (
+            "--parts",
+            ("rows", "writing", "process"),
+            ["rows", "writing", "process"],
+            "what to measure besides the shapes",
+        ),
     )
     for option, known, default, text in lists:
         parser.add_argument(

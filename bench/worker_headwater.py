@@ -104,4 +104,5 @@ def main(file: str, mode: str) -> None:
     serve(lambda: totals(data), one_pass)
 
 
-main(*sys.argv[2:])
+if __name__ == "__main__":
+    main(*sys.argv[2:])

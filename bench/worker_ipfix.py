@@ -50,4 +50,5 @@ def main(file: str, mode: str) -> None:
     serve(check, one_pass)
 
 
-main(*sys.argv[2:])
+if __name__ == "__main__":
+    main(*sys.argv[2:])
