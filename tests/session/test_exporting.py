@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 
 from headwater.errors import EncodeError
@@ -285,3 +288,38 @@ def test_a_million_records_of_one_send_are_no_loop_over_messages() -> None:
     assert [len(outgoing) for outgoing in sent] == [1, 58]
     assert sent[1].records == 20_000
     assert sent[1].buffer is made.buffer
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"mtu": "1400"}, "mtu is a whole number, not '1400'"),
+        ({"mtu": 1400.5}, "mtu is a whole number, not 1400.5"),
+        ({"mtu": True}, "mtu is a whole number, not True"),
+        ({"first_id": "300"}, "first_id is a whole number, not '300'"),
+        ({"align": "4"}, "align is a whole number, not '4'"),
+        ({"align": 0}, "align is 0; Sets are padded to a multiple of 1 or more octets"),
+        ({"refresh": 20}, "refresh is a Refresh, not 20"),
+    ],
+)
+def test_what_is_no_option_of_a_session_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(EncodeError, match=words):
+        ExportSession("udp", **options)
+
+
+@pytest.mark.parametrize("domain", [-1, 1 << 32, "7", None, 1.5, [1], True])
+def test_what_is_no_domain_is_refused(domain: Any) -> None:
+    session = ExportSession("tcp")
+    session.template(["vlanId"], 1)
+    for call in (lambda: session.template(["vlanId"], domain), lambda: session.announce(domain, now=NOW)):
+        with pytest.raises(EncodeError, match="domain"):
+            call()
+    assert session.template(["vlanId"], np.int64(1)).id == 256  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("now", [-1, 1 << 32, float("nan"), float("inf"), "now", None])
+def test_what_is_no_export_time_is_refused(now: Any) -> None:
+    session = ExportSession("tcp")
+    session.template(["vlanId"])
+    with pytest.raises(EncodeError, match="now is in seconds since 1970"):
+        session.announce(now=now)

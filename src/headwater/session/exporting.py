@@ -12,14 +12,13 @@ import numpy as np
 
 from headwater.errors import EncodeError
 from headwater.model import registry as registries
-from headwater.model.element import InformationElement
-from headwater.model.iespec import IESpec
-from headwater.model.template import Field, Template, parse_template
+from headwater.session.export_arguments import whole
 from headwater.session.export_clock import ExportClock, Moment
 from headwater.session.export_domain import ExportDomain, Laid, announcement, template_octets
 from headwater.session.export_options import statistics_template, to_describe, type_octets, type_template
 from headwater.session.export_tally import Tally
-from headwater.session.export_templates import ExportedTemplates
+from headwater.session.export_templates import ExportedTemplates, template_of
+from headwater.session.export_templates import Specs as Specs
 from headwater.session.export_writing import Writing
 from headwater.session.key import Transport
 from headwater.session.open_message import Item, Kind, OpenMessage, lay_out, too_long
@@ -39,12 +38,13 @@ from headwater.wire.legacy import fixed_templates
 from headwater.wire.record_out import write_record
 
 if TYPE_CHECKING:
+    from headwater.model.element import InformationElement
     from headwater.model.registry import Registry
+    from headwater.model.template import Template
 
 DATAGRAM: Final = 512
 """Octets of a datagram at most where nobody knows the path (RFC 7011 §10.3.3)."""
 
-Specs = Template | str | Iterable[str | Field | IESpec | InformationElement]
 _LIFETIME_S: Final = 1800.0
 
 
@@ -97,12 +97,12 @@ class ExportSession:
         if transport not in set(Transport):
             raise EncodeError(f"transport must be one of {', '.join(Transport)}, not {transport!r}")
         self.transport = Transport(transport)
-        self.mtu = (DATAGRAM if self.transport.is_unreliable else MAX_MESSAGE) if mtu is None else mtu
+        self.mtu = (DATAGRAM if self.transport.is_unreliable else MAX_MESSAGE) if mtu is None else whole(mtu, "mtu")
         if not dialect.header + SET_HEADER < self.mtu <= MAX_MESSAGE:
             raise EncodeError(
                 f"mtu is {mtu}; Messages have from {dialect.header + SET_HEADER + 1} to {MAX_MESSAGE} octets"
             )
-        if not FIRST_DATA_SET <= first_id <= 0xFFFF:
+        if not FIRST_DATA_SET <= whole(first_id, "first_id") <= 0xFFFF:
             raise EncodeError(
                 f"first_id is {first_id}; Template IDs are from {FIRST_DATA_SET} to 65535 (RFC 7011 §3.4.1)"
             )
@@ -112,8 +112,12 @@ class ExportSession:
         self.registry = registries.IANA if registry is None else registry
         self.sampling = sampling
         self.counters: Counter[str] = Counter()
-        self._refresh = refresh or Refresh()
-        self._align = align_of(dialect) if align is None else align
+        self._refresh = Refresh() if refresh is None else refresh
+        if not isinstance(self._refresh, Refresh):
+            raise EncodeError(f"refresh is a Refresh, not {refresh!r}")
+        self._align = align_of(dialect) if align is None else whole(align, "align")
+        if self._align < 1:
+            raise EncodeError(f"align is {align}; Sets are padded to a multiple of 1 or more octets")
         self._first_id = first_id
         self._describes = describe
         self._clock = ExportClock(dialect, self.counters, monotonic=monotonic, booted=booted)
@@ -141,7 +145,7 @@ class ExportSession:
         template: one with any id, or IESpecs. It is sent before the next data of the domain.
         Raises EncodeError: longer than a Message, not sayable in the protocol, `id` another's or used not long ago.
         """
-        made = self._made(template)
+        made = template_of(template, self.registry)
         place = self._domain(domain)
         if not self.dialect.has_sets:
             return self._fixed(made)
@@ -191,8 +195,9 @@ class ExportSession:
         if not self.dialect.has_sets:
             raise EncodeError(f"{self.dialect.name} has no Sets; encode the records and `send` them")
         kind = Kind.OPTION if template.scope_count else Kind.FLOW
-        items = [Item(template.id, write_record(template, record), kind) for record in records]
         moment = self._clock.at(now)
+        sent_at = moment.export_ms // 1000
+        items = [Item(template.id, write_record(template, record, sent_at), kind) for record in records]
         return self._due(place, moment, stream) + self._items(place, items, moment, stream)
 
     def withdraw(self, template: Template, domain: int = 0, *, now: float, stream: int = 0) -> list[Outgoing]:
@@ -380,13 +385,6 @@ class ExportSession:
             detail = f"Template {template.id} is not one of domain {place.id}; `session.template` makes it one"
             raise EncodeError(detail)
 
-    def _made(self, template: Specs) -> Template:
-        if isinstance(template, Template):
-            return template
-        if isinstance(template, str):
-            return parse_template(template, registry=self.registry)
-        return Template.of(0, *template, registry=self.registry)
-
     def _fixed(self, template: Template) -> Template:
         for fixed in fixed_templates(self.dialect.version).values():
             if fixed == template:
@@ -396,6 +394,8 @@ class ExportSession:
     def _domain(self, id: int, stream: int = 0) -> ExportDomain:
         if stream and self.transport is not Transport.SCTP:
             raise EncodeError(f"there are no streams in {self.transport}")
+        if type(id) is not int:
+            id = whole(id, "domain")
         found = self._domains.get(id)
         if found is None:
             bits = 8 * (self.dialect.domain or (0, 0))[1]

@@ -1,0 +1,151 @@
+"""DTLS to openssl's server, which wants a certificate and writes what it is sent (RFC 7011 §11)."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from headwater.errors import TransportError
+from headwater.process.exporting import Exporter
+from headwater.transport.outgoing.dtls import DtlsSender
+from tests.process.collectors import records_of, until
+from tests.transport.certificates import Certificates, Party
+
+ROWS = [{"octetDeltaCount": number} for number in range(500)]
+QUICK = "retry=0.2&retry_first=0.05"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def exporter(certificates: Certificates) -> Party:
+    pytest.importorskip("OpenSSL", reason="pyOpenSSL is not installed (headwater[dtls])")
+    return certificates.party("exporter", "DNS:exporter.example.net")
+
+
+@pytest.fixture(scope="module")
+def server(certificates: Certificates) -> Party:
+    return certificates.party("collector", "DNS:collector.example.net", "IP:127.0.0.1")
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def listening(port: int, certificates: Certificates, server: Party, out: Path) -> Iterator[None]:
+    """A DTLS server that writes what it is sent to a file."""
+    program = shutil.which("openssl")
+    assert program is not None
+    command = [
+        program, "s_server", "-dtls1_2", "-listen", "-quiet", "-4", "-accept", f"127.0.0.1:{port}", "-mtu", "1400",
+        "-cert", server.cert, "-key", server.key, "-CAfile", certificates.ca, "-Verify", "2", "-verify_return_error",
+    ]  # fmt: skip
+    with (
+        out.open("wb") as file,
+        subprocess.Popen(
+            [str(one) for one in command], stdin=subprocess.PIPE, stdout=file, stderr=subprocess.DEVNULL
+        ) as process,
+    ):
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def url(port: int, certificates: Certificates, party: Party | None, more: str = "") -> str:
+    own = f"&cert={party.cert}&key={party.key}" if party else ""
+    return f"dtls://127.0.0.1:{port}?ca={certificates.ca}{own}&{QUICK}{more}"
+
+
+def test_records_arrive_in_datagrams_of_512_octets(
+    certificates: Certificates, exporter: Party, server: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, out, sizes = free_port(), tmp_path / "out", []
+    put = DtlsSender._put
+
+    def measured(self: DtlsSender, datagram: memoryview | bytes) -> None:
+        sizes.append(len(datagram))
+        put(self, datagram)
+
+    monkeypatch.setattr(DtlsSender, "_put", measured)
+    with listening(port, certificates, server, out):
+        with Exporter(url(port, certificates, exporter)) as sending:
+            until(lambda: sending.report[0].state == "connected")
+            sending.write(ROWS)
+            assert sending.flush(5)
+            until(lambda: records_of(out.read_bytes()) == ROWS)
+        (report,) = sending.report
+    assert report.sent.records == 500
+    assert not report.dropped
+    assert 500 < max(sizes) <= 512
+
+
+def test_a_collector_of_another_name_gets_nothing(
+    certificates: Certificates, exporter: Party, server: Party, tmp_path: Path
+) -> None:
+    port, out = free_port(), tmp_path / "out"
+    with listening(port, certificates, server, out):
+        sending = Exporter(url(port, certificates, exporter, "&name=other.example.net"))
+        sending.open()
+        sending.write(ROWS)
+        until(lambda: sending.report[0].error.startswith("the certificate is for 127.0.0.1, collector.example.net"))
+        sending.close(0)
+    assert sending.report[0].sent.records == 0
+    assert out.read_bytes() == b""
+
+
+def test_a_collector_that_nobody_vouches_for_gets_nothing(
+    certificates: Certificates, exporter: Party, server: Party, tmp_path: Path
+) -> None:
+    port, out = free_port(), tmp_path / "out"
+    with listening(port, certificates, server, out):
+        sending = Exporter(url(port, Certificates(tmp_path, "others"), exporter))
+        sending.open()
+        until(lambda: "certificate verify failed" in sending.report[0].error)
+        sending.close(0)
+    assert out.read_bytes() == b""
+
+
+def test_a_session_is_made_anew_for_a_collector_that_was_restarted(
+    certificates: Certificates, exporter: Party, server: Party, tmp_path: Path
+) -> None:
+    port = free_port()
+    sending = Exporter(url(port, certificates, exporter))
+    with listening(port, certificates, server, tmp_path / "first"):
+        sending.open()
+        sending.write(ROWS)
+        assert sending.flush(5)
+    with listening(port, certificates, server, tmp_path / "second"):
+        sender = sending._destinations[0]._sender
+        assert isinstance(sender, DtlsSender)
+        sender._opened -= 1000  # as if it was long ago
+        sending.write(ROWS)
+        until(lambda: rows_in(tmp_path / "second") == ROWS)
+        sending.close()
+    (report,) = sending.report
+    assert (report.connections, report.sent.records) == (2, 1000)
+
+
+def rows_in(path: Path) -> list[dict[str, int]]:
+    return records_of(path.read_bytes())
+
+
+def test_without_pyopenssl_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "OpenSSL.SSL", None)
+    with pytest.raises(TransportError, match=r"DTLS needs pyOpenSSL \(pip install 'headwater\[dtls\]'\)"):
+        Exporter("dtls://192.0.2.1").open()
