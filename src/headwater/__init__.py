@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from headwater.model.template import Field, Template
     from headwater.model.types import DataType
     from headwater.process import Reading, Report, read, read_table, records
+    from headwater.process.exporting import Exporter
+    from headwater.process.generating import generate
+    from headwater.process.linting import lint
     from headwater.process.writing import Writer
     from headwater.session import (
         Datagrams,
@@ -74,6 +77,9 @@ _HOMES = {
     "headwater.session.exporting": ("ExportSession", "Refresh"),
     "headwater.session.message_builder": ("MessageBuilder",),
     "headwater.session.outgoing": ("Outgoing",),
+    "headwater.process.exporting": ("Exporter",),
+    "headwater.process.generating": ("generate",),
+    "headwater.process.linting": ("lint",),
     "headwater.process.writing": ("Writer",),
     "headwater.sinks.ipfix_rotation": ("Rotation",),
 }  # fmt: skip
@@ -90,6 +96,7 @@ __all__ = [
     "EncodeError",
     "Encoder",
     "ExportSession",
+    "Exporter",
     "Fault",
     "FaultKind",
     "Field",
@@ -119,7 +126,9 @@ __all__ = [
     "Writer",
     "__version__",
     "fill",
+    "generate",
     "ie",
+    "lint",
     "map_class",
     "read",
     "read_table",

@@ -16,7 +16,10 @@ VERBS = {
     "cat": "Show records as a table, JSON or CSV.",
     "info": "Tell what is in files: exporters, templates, options, loss, faults.",
     "convert": "Write records to Parquet, Arrow, CSV or NDJSON.",
+    "send": "Send records to collectors.",
     "explain": "Take one message apart, octet by octet.",
+    "lint": "Tell where messages violate the standards.",
+    "generate": "Write synthetic traffic.",
     "elements": "Search the registry of Information Elements.",
     "doctor": "Check this installation.",
 }
