@@ -111,4 +111,5 @@ def records_of(sets: DataSets) -> bytes:
 def encoded_again(sets: DataSets, **options: Any) -> Encoded:
     """One Data Set decoded and encoded with the same cuts, and with the same ids of Templates inside."""
     batch = Decoder().decode(sets)
-    return Encoder(**options).encode(sets.template, columns_of(batch), batch.num_rows, WHOLE)
+    sent_at = int(sets.messages.export_time[sets.message[0]])
+    return Encoder(**options).encode(sets.template, columns_of(batch), batch.num_rows, WHOLE, export_time=sent_at)

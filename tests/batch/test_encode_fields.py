@@ -20,7 +20,7 @@ from headwater.model.element import InformationElement
 from headwater.model.template import Field, Template
 from headwater.model.types import VARIABLE, DataType
 from headwater.session.outgoing import Room
-from headwater.wire.values import encode_ntp, encode_value
+from headwater.wire.values import decode_ntp, encode_ntp, encode_value
 from tests import build
 
 HEADER = 20
@@ -37,7 +37,8 @@ def element(type: DataType) -> InformationElement:
 def encoded(type: DataType, length: int, values: Any, **options: Any) -> bytes:
     """The octets of records with one field."""
     template = Template(256, (Field(element(type), length),))
-    messages = Encoder(**options).encode(template, [values], len(values), ROOM)
+    sent_at = options.pop("export_time", None)
+    messages = Encoder(**options).encode(template, [values], len(values), ROOM, export_time=sent_at)
     return messages.buffer[HEADER:].tobytes()
 
 
@@ -143,10 +144,31 @@ def test_seconds_and_milliseconds_are_unsigned() -> None:
 
 @pytest.mark.parametrize("type", [DataType.MICROSECONDS, DataType.NANOSECONDS])
 @given(st.lists(st.one_of(st.integers(-(2**62), 2**62), st.integers(-(10**10), 10**10)), min_size=1))
-def test_ntp_timestamps_of_any_time(type: DataType, values: list[int]) -> None:
+def test_ntp_timestamps_of_any_time_that_was_read(type: DataType, values: list[int]) -> None:
     expected = b"".join(encode_ntp(value, type.ticks) for value in values)
-    assert encoded(type, 8, np.array(values, type.numpy)) == expected
-    assert encoded(type, 8, np.array(values, "i8")) == expected
+    assert encoded(type, 8, np.array(values, type.numpy), lossless=True) == expected
+    assert encoded(type, 8, np.array(values, "i8"), lossless=True) == expected
+
+
+@pytest.mark.parametrize("type", [DataType.MICROSECONDS, DataType.NANOSECONDS])
+@pytest.mark.parametrize("export_time", [0, 1_700_000_000, 2**32 - 1, None])
+def test_ntp_timestamps_that_readers_would_take_for_others_are_refused(type: DataType, export_time: int | None) -> None:
+    reference = 2_085_978_496 if export_time is None else export_time
+    low, high = (reference - 2**31 + 1) * type.ticks, (reference + 2**31 + 1) * type.ticks - 1
+    for count in (low, high):
+        octets = encoded(type, 8, np.array([count], type.numpy), export_time=export_time)
+        assert decode_ntp(octets, type.ticks, reference) == count
+    for count in (low - 1, high + 1):
+        assert decode_ntp(encode_ntp(count, type.ticks), type.ticks, reference) != count
+        bad = refusal(type, 8, np.array([reference * type.ticks, count], type.numpy), export_time=export_time)
+        assert bad.row == 1
+        assert "would be read as another time" in str(bad)
+
+
+def test_a_time_of_another_era_is_named_with_what_can_be_said() -> None:
+    bad = refusal(DataType.MICROSECONDS, 8, np.array(["1950-01-01"], "M8[us]"), export_time=1_780_000_000)
+    assert "1950-01-01T00:00:00 would be read as another time: dateTimeMicroseconds, sent at 2026-05-28" in str(bad)
+    assert "can say 1958-05-10T17:12:33 to 2094-06-15T23:40:48" in str(bad)
 
 
 def test_ntp_timestamps_at_the_edges_of_eras_and_of_the_column() -> None:
@@ -155,10 +177,10 @@ def test_ntp_timestamps_at_the_edges_of_eras_and_of_the_column() -> None:
         values = [edge * type.ticks + by for edge in edges for by in (-1, 0, 1)]
         values += [-(2**63) + 1, 2**63 - 1]
         expected = b"".join(encode_ntp(value, type.ticks) for value in values)
-        assert encoded(type, 8, np.array(values, type.numpy)) == expected
+        assert encoded(type, 8, np.array(values, type.numpy), lossless=True) == expected
         large = [0, 2**63, 2**64 - 1]
         expected = b"".join(encode_ntp(value, type.ticks) for value in large)
-        assert encoded(type, 8, np.array(large, "u8")) == expected
+        assert encoded(type, 8, np.array(large, "u8"), lossless=True) == expected
 
 
 def test_all_microseconds_of_a_second() -> None:
@@ -288,6 +310,7 @@ def test_a_null_is_refused_or_sent_as_zero(type: DataType, length: int, values: 
     assert refused.row == 1
     assert "null" in str(refused)
     assert "nulls='zero'" in str(refused)
+    assert "nulls='split'" in str(refused)
     octets = encoded(type, length, column, nulls="zero")
     assert octets == encoded(type, length, values[:1]) + zero
     assert column.mask.tolist() == [False, True]

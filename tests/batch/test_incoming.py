@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from headwater.batch import Decoder
 from headwater.batch.incoming import ROWS, chunks_of, columns_of
 from headwater.batch.incoming_columns import Incoming
+from headwater.batch.lists import Lists
+from headwater.batch.mapping import ie
 from headwater.errors import EncodeError, UnknownElement
 from headwater.model.registry import IANA
 from headwater.model.template import Template
@@ -91,7 +94,7 @@ def test_named_tuples_have_their_own_names() -> None:
 
 
 def test_tuples_without_names_are_refused() -> None:
-    with pytest.raises(EncodeError, match="give names= or a template"):
+    with pytest.raises(EncodeError, match="tuples have no names; give a template, or dicts"):
         columns_of([(1, 2)])
 
 
@@ -118,7 +121,7 @@ def test_what_has_no_records_is_refused(data: Any) -> None:
 
 
 def test_a_list_of_numbers_is_refused() -> None:
-    with pytest.raises(EncodeError, match="no records can be made of int"):
+    with pytest.raises(EncodeError, match="row 0: 1 is no record; a record is a dict, a tuple"):
         columns_of([1, 2])
 
 
@@ -369,3 +372,89 @@ def test_a_table_in_one_piece_is_one_part() -> None:
 def test_several_tables_are_not_one() -> None:
     with pytest.raises(EncodeError, match="give them one by one, or to chunks_of"):
         columns_of(batches(*build.mixed_flows(9)))
+
+
+class Source(NamedTuple):
+    octet_delta_count: int
+    source: Annotated[str, ie("sourceIPv4Address")]
+
+
+@dataclass
+class Kept:
+    vlan_id: int
+
+
+def test_named_tuples_are_what_their_annotations_say() -> None:
+    found = values(columns_of([Source(1, "192.0.2.1")]))
+    assert found == {"octetDeltaCount": [1], "sourceIPv4Address": [0xC0000201]}
+
+
+@pytest.mark.parametrize(
+    ("rows", "row", "words"),
+    [
+        ([None], 0, "row 0: None is no record; a record is a dict, a tuple, or an instance of a mapped class"),
+        ([(1,), None], 1, "row 1: None is no record"),
+        ([{"vlanId": 1}, "vlanId"], 1, "row 1: 'vlanId' is no record"),
+        ([(1, 2), {"vlanId": 5}], 1, "row 1 is a dict and row 0 is a tuple or list: hand them over apart"),
+        ([{"vlanId": 5}, (1,)], 1, "row 1 is a tuple or list and row 0 is a dict"),
+        ([{"vlanId": 5}, Kept(1)], 1, "row 1 is an object and row 0 is a dict"),
+        ([Kept(1), (1,)], 1, "row 1 is a tuple or list and row 0 is an object"),
+        ([Kept], 0, "is no record"),
+        ([b"x" * 200], 0, "… is no record"),
+    ],
+)
+def test_rows_of_several_kinds_and_what_is_no_row_are_refused(rows: list[Any], row: int, words: str) -> None:
+    with pytest.raises(EncodeError) as refused:
+        columns_of(rows, template=["vlanId"])
+    assert refused.value.row == row
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "template", [["octetDeltaCount[4]", "vlanId"], "octetDeltaCount[4]\nvlanId", (IANA.named("vlanId"),)]
+)
+def test_a_template_may_be_ie_specs(template: Any) -> None:
+    assert "vlanId" in columns_of([], template=template).names
+
+
+@pytest.mark.parametrize("template", [5, [5], b"vlanId", {"vlanId": 2}, Kept])
+def test_what_says_no_template_is_refused(template: Any) -> None:
+    with pytest.raises(EncodeError, match="a template is a Template or IESpecs such as"):
+        columns_of([], template=template)
+
+
+def test_one_record_is_told_to_be_a_list_of_one() -> None:
+    with pytest.raises(EncodeError, match="give a table, or rows, such as a list of one"):
+        columns_of(Kept(1))
+    with pytest.raises(EncodeError, match="column 'vlanId' is 5, not an array or a list; a list of dicts is records"):
+        columns_of({"vlanId": 5})
+
+
+def test_an_array_may_be_a_value_of_a_dict() -> None:
+    found = columns_of([{"basicList\n+sourceTransportPort": np.array([1, 2])}]).values[0]
+    assert isinstance(found, Lists)
+    assert found.tolist() == [[1, 2]]
+
+
+def test_a_numpy_array_with_names_is_columns() -> None:
+    data = np.array([(1, 80), (2, 443)], [("octetDeltaCount", "u8"), ("sourceTransportPort", ">u2")])
+    wanted = {"octetDeltaCount": [1, 2], "sourceTransportPort": [80, 443]}
+    for form in (data, data.view(np.recarray)):
+        assert values(columns_of(form)) == wanted
+        assert [values(part) for part in chunks_of(form)] == [wanted]
+
+
+def test_a_numpy_array_of_two_dimensions_needs_names() -> None:
+    data = np.array([[1, 80], [2, 443]])
+    wanted = {"octetDeltaCount": [1, 2], "sourceTransportPort": [80, 443]}
+    assert values(columns_of(data, names=["octetDeltaCount", "sourceTransportPort"])) == wanted
+    assert values(columns_of(data, template=["octetDeltaCount", "sourceTransportPort"])) == wanted
+    with pytest.raises(EncodeError, match="tuples have no names"):
+        columns_of(data)
+    with pytest.raises(EncodeError, match="1 names for 2 columns"):
+        columns_of(data, names=["octetDeltaCount"])
+
+
+def test_a_path_is_told_to_be_read_first() -> None:
+    with pytest.raises(EncodeError, match=r"no records can be made of str: .*; hw\.read reads files"):
+        columns_of("flows.ipfix")

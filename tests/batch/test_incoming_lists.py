@@ -10,7 +10,7 @@ import pytest
 from headwater.batch.cells import RAW, Style
 from headwater.batch.incoming import columns_of
 from headwater.batch.lists import Lists, MultiLists, Structs
-from headwater.errors import EncodeError, UnknownElement
+from headwater.errors import EncodeError
 from headwater.model.registry import IANA
 from headwater.model.template import Field, Template
 from headwater.model.types import VARIABLE
@@ -114,7 +114,7 @@ def test_a_bad_item_is_refused_with_the_row_of_its_list() -> None:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        ([[1]], "nothing says which element its items are; contents={name: element} does"),
+        ([[1]], "nothing says which element its items are; {'element': 'vlanId', 'items': […]} would"),
         ([[]], "nothing says what the items of an empty list would be"),
         ([7], "7 is no basicList; wanted is a list of values"),
         (["text"], "'text' is no basicList"),
@@ -216,11 +216,32 @@ def test_nulls_in_lists_are_left_to_the_encoder() -> None:
 
 
 def test_unknown_names_in_records_are_refused() -> None:
-    with pytest.raises(UnknownElement, match="did you mean 'vlanId'"):
-        column("subTemplateList", [[{"vlanid": 1}]])
-    template = Template.of(300, "vlanId")
-    with pytest.raises(EncodeError, match="the Template has no field 'interfaceName'"):
-        column("subTemplateList", [[{"vlanId": 1, "interfaceName": "a"}]], contents={"subTemplateList": template})
+    with pytest.raises(EncodeError, match=r"row 1: .*did you mean 'vlanId'") as refused:
+        column("subTemplateList", [[{"vlanId": 1}], [{"vlanid": 1}]])
+    assert (refused.value.column, refused.value.row) == ("subTemplateList", 1)
+    contents = {"subTemplateList": Template.of(300, "vlanId")}
+    for items, words in (
+        ([{"vlanId": 1, "interfaceName": "a"}], "the Template has no field 'interfaceName'"),
+        ([{"vlanid": 1}], "did you mean 'vlanId'"),
+        ([5], "a record in a list is a dict, or a tuple of 1 values"),
+        ([(1, 2)], "a record in a list is a dict, or a tuple of 1 values"),
+    ):
+        with pytest.raises(EncodeError, match=words) as refused:
+            column("subTemplateList", [[], [{"vlanId": 1}, (2,)], items], contents=contents)
+        assert refused.value.row == 2
+
+
+def test_an_empty_list_may_say_the_template_that_its_records_would_have() -> None:
+    for template in (["vlanId", "interfaceName"], "vlanId\ninterfaceName", Template.of(300, "vlanId", "interfaceName")):
+        found = column("subTemplateList", [{"template": template, "items": []}])
+        assert found.tolist() == [[]]
+        of = found.groups[0].of
+        assert isinstance(of, Template)
+        assert of.column_names == ("vlanId", "interfaceName")
+    for wrong in (["vlanid"], 5.5, ["vlanId["]):
+        with pytest.raises(EncodeError) as refused:
+            column("subTemplateList", [{"template": wrong, "items": []}])
+        assert refused.value.row == 0
 
 
 # ---------------------------------------------------------------- subTemplateMultiList

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Any, NamedTuple, Optional
@@ -380,3 +380,31 @@ def test_nulls_are_none_where_the_annotation_allows_it() -> None:
 def test_attrs_is_not_imported() -> None:
     script = "import sys, headwater.batch.mapping; sys.exit('attr' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+@dataclass
+class Spoken:
+    interface_name: Colour
+    octet_delta_count: str
+    ports: Annotated[tuple[Annotated[int, ie("sourceTransportPort")], ...], ie("basicList")]
+
+
+def test_enums_numbers_as_text_and_tuples_come_back_as_they_were() -> None:
+    records = [Spoken(Colour.RED, "1500", (80, 443)), Spoken(Colour.RED, "60", ())]
+    assert list(fill(through_the_wire(records), Spoken)) == records
+
+
+def test_a_value_that_the_annotated_class_does_not_have_is_refused_with_its_row() -> None:
+    flow = replace(FLOWS[0], protocolIdentifier=47)  # type: ignore[arg-type]
+    with pytest.raises(EncodeError, match="protocolIdentifier: 47 in row 1 is no Protocol") as refused:
+        list(fill(through_the_wire([FLOWS[0], flow]), Flow))
+    assert (refused.value.column, refused.value.row) == ("protocolIdentifier", 1)
+
+
+def test_an_instance_is_no_class() -> None:
+    with pytest.raises(EncodeError, match="a class is mapped, and Flow"):
+        map_class(FLOWS[0])

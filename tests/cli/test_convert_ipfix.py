@@ -55,7 +55,7 @@ def test_netflow_times_are_resolved_and_what_is_left_out_is_told(run: Run, tmp_p
     )
     source.write_bytes(odd)
     result = run("convert", "-f", source, out)
-    assert "is left out: it exists in NetFlow only" in result.stderr
+    assert "is left out: v9/60000 has no element of IPFIX" in result.stderr
     assert rows(out) == [{"octetDeltaCount": 9}]
 
 
@@ -106,8 +106,11 @@ def test_a_bad_value_in_a_table_leaves_no_file(run: Run, tmp_path: Path) -> None
     assert result.exit_code != 0
     assert "octetDeltaCount" in result.stderr
     assert "'many'" in result.stderr
+    assert f"{table}: column" in result.stderr
     table.write_text("octetDeltacount\n1\n")
-    assert "did you mean 'octetDeltaCount'" in run("convert", table, out).stderr
+    told = run("convert", table, out).stderr
+    assert "did you mean 'octetDeltaCount'" in told
+    assert f"{table}: no Information Element" in told
     assert sorted(path.name for path in tmp_path.iterdir()) == ["table.csv"]
 
 
@@ -134,3 +137,50 @@ def test_a_capture_becomes_a_file(run: Run, tmp_path: Path) -> None:
     result = run("convert", capture, out)
     assert result.exit_code == 0, result.stderr
     assert rows(out) == rows(capture)
+
+
+def test_a_capture_has_the_records_as_messages_of_udp_at_their_export_times(run: Run, tmp_path: Path) -> None:
+    source, out = tmp_path / "in.ipfix", tmp_path / "out.pcap"
+    source.write_bytes(build.file(*build.mixed_flows(3000), *build.flows(50, domain=9)))
+    result = run("convert", source, out)
+    assert result.exit_code == 0, result.stderr
+    facts = ("observationDomainId", "exportTime")
+    assert rows(out, provenance=facts) == rows(source, provenance=facts)
+    captured = datagrams_of(out)
+    assert max(len(octets) for _, octets in captured) <= 512
+    assert [at for at, _ in captured] == sorted(int.from_bytes(octets[4:8], "big") for _, octets in captured)
+    templates = sum(octets[16:18] == b"\0\x02" for _, octets in captured)
+    assert templates > 5  # "MUST be periodically retransmitted" (RFC 7011 §8.4)
+    assert run("convert", "-f", "--mtu", "1400", source, out).exit_code == 0
+    assert 512 < max(len(octets) for _, octets in datagrams_of(out)) <= 1400
+
+
+def test_tables_and_netflow_become_captures(run: Run, tmp_path: Path) -> None:
+    table, source, out = tmp_path / "table.csv", tmp_path / "in.nf", tmp_path / "out.pcap"
+    table.write_text("octetDeltaCount\n1\n2\n")
+    assert run("convert", table, out).exit_code == 0
+    assert rows(out) == [{"octetDeltaCount": 1}, {"octetDeltaCount": 2}]
+    source.write_bytes(netflow5(netflow5_record("192.0.2.1", "192.0.2.2", first_ms=58_000), uptime_ms=60_000))
+    assert run("convert", "-f", source, out).exit_code == 0
+    assert rows(out)[0]["flowStartMilliseconds"] == EXPORT_TIME * 1000 - 2000
+
+
+def test_octets_of_a_message_are_no_option_of_tables_nor_more_than_a_datagram_has(
+    run: Run, flows: Path, tmp_path: Path
+) -> None:
+    result = run("convert", "--mtu", "1400", flows, tmp_path / "out.csv")
+    assert "--mtu is about Messages of IPFIX" in result.stderr
+    result = run("convert", "--mtu", "65535", flows, tmp_path / "out.pcap")
+    assert "a datagram has at most 65507 octets" in result.stderr
+    assert result.exit_code != 0
+    assert not list(tmp_path.glob("out.*"))
+
+
+def datagrams_of(path: Path) -> list[tuple[int, bytes]]:
+    """(second, what it carries) of each UDP datagram of a capture."""
+    octets, at, found = path.read_bytes(), 24, []
+    while at < len(octets):
+        length = int.from_bytes(octets[at + 8 : at + 12], "little")
+        found.append((int.from_bytes(octets[at : at + 4], "little"), octets[at + 16 + 14 + 20 + 8 : at + 16 + length]))
+        at += 16 + length
+    return found

@@ -439,3 +439,13 @@ def test_standard_input_is_read_and_left_open(monkeypatch: pytest.MonkeyPatch) -
     assert sum(batch.num_rows for batch in reading) == 500
     assert reading.report.sources[0].name == "<stdin>"
     assert not stdin.closed
+
+
+def test_windows_have_batches_with_the_data_sets_that_they_were_made_of() -> None:
+    with hw.read(FLOWS) as reading:
+        found = [pair for window in reading.windows() for pair in window]
+    assert sum(batch.num_rows for _, batch in found) == 500
+    assert all(int(sets.count.sum()) == batch.num_rows for sets, batch in found)
+    assert {int(domain) for sets, _ in found for domain in sets.messages.domain} == {1}
+    with pytest.raises(hw.HeadwaterError, match="has been used"):
+        reading.windows()

@@ -14,7 +14,7 @@ import pytest
 
 import headwater as hw
 from headwater.batch.mapping import ie
-from headwater.errors import EncodeError, HeadwaterError
+from headwater.errors import EncodeError, HeadwaterError, UnknownElement
 from headwater.process.writing import Writer
 from tests.build import (
     EXPORT_TIME,
@@ -198,6 +198,43 @@ def test_records_with_nulls_are_refused_sent_as_zero_or_get_templates_without_th
         Writer(path, nulls="drop")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("wrong", [-1, 1 << 32, "7", 1.5])
+def test_a_domain_that_does_not_exist_is_refused(wrong: Any) -> None:
+    with pytest.raises(HeadwaterError, match="domain is a number of 32 bits"):
+        Writer(io.BytesIO(), domain=wrong)
+    with Writer(io.BytesIO()) as writer:
+        with pytest.raises(HeadwaterError, match="domain is a number of 32 bits"):
+            writer.write(rows(0, 1), domain=wrong)
+        with pytest.raises(HeadwaterError, match="domain is a number of 32 bits"):
+            writer.add(rows(0, 1)[0], domain=wrong)
+
+
+@pytest.mark.parametrize("wrong", [None, 5])
+def test_what_is_no_template_is_refused(wrong: Any) -> None:
+    with Writer(io.BytesIO()) as writer, pytest.raises(EncodeError, match="a template is a Template or IESpecs"):
+        writer.template(wrong)
+
+
+def test_a_file_is_added_to_or_replaced(tmp_path: Path) -> None:
+    with pytest.raises(HeadwaterError, match="give one of them"):
+        Writer(tmp_path / "flows.ipfix", append=True, force=True)
+
+
+@pytest.mark.parametrize("wrong", ["1400", 1400.5, None])
+def test_an_mtu_that_is_no_number_is_refused(wrong: Any) -> None:
+    with pytest.raises(HeadwaterError, match="mtu is a number of octets"):
+        Writer(io.BytesIO(), mtu=wrong)
+
+
+def test_times_are_cut_to_the_unit_of_their_element_if_that_is_allowed(tmp_path: Path) -> None:
+    path, when = tmp_path / "flows.ipfix", datetime(2026, 1, 1, 0, 0, 0, 123_456, UTC)
+    with Writer(path, allow_rounding=True) as writer:
+        writer.write([{"flowStartMilliseconds": when}])
+        writer.add({"flowStartMilliseconds": when})
+    found = [row["flowStartMilliseconds"] % 1000 for row in read_whole(path)]
+    assert found == [123, 123]
+
+
 def test_messages_are_no_longer_than_the_mtu(tmp_path: Path) -> None:
     path = tmp_path / "flows.ipfix"
     with Writer(path, mtu=512, checksum=True) as writer:
@@ -260,10 +297,59 @@ def test_a_single_record_that_does_not_fit_is_told_when_all_others_are_written(t
         for row in rows(0, 5):
             writer.add(row if row["octetDeltaCount"] not in (1, 3) else row | {"octetDeltaCount": "many"})
         writer.add({"packetDeltaCount": 5})
-        with pytest.raises(EncodeError, match="'many'"):
+        with pytest.raises(EncodeError, match="'octetDeltaCount': 'many'") as caught:
             writer.flush()
+        assert (caught.value.column, caught.value.row) == ("octetDeltaCount", None)  # a row of what?
         writer.flush()
     assert read_whole(path) == [*rows(0, 1), *rows(2, 3), *rows(4, 5), {"packetDeltaCount": 5}]
+
+
+@pytest.mark.parametrize("wrong", [None, 5, "text", b"octets", object(), (1, 2)])
+def test_what_can_be_no_record_is_refused_at_once_and_costs_no_other(tmp_path: Path, wrong: Any) -> None:
+    path = tmp_path / "flows.ipfix"
+    with Writer(path) as writer:
+        writer.add(rows(0, 1)[0])
+        with pytest.raises(EncodeError, match="no record"):
+            writer.add(wrong)
+        writer.add(rows(1, 2)[0])
+    assert octets_of(path) == [0, 1]
+
+
+def test_a_wrong_list_costs_no_other_record(tmp_path: Path) -> None:
+    path = tmp_path / "flows.ipfix"
+    good = {"subTemplateList": [{"octetDeltaCount": 1}]}
+    with Writer(path) as writer:
+        for record in (good, {"subTemplateList": [{"foo": 1}]}, good, {"subTemplateList": [{"bar": 1}]}):
+            writer.add(record)
+        with pytest.raises(HeadwaterError, match="'foo'") as caught:
+            writer.flush()
+    assert caught.value.__notes__ == ["2 of the records that were added are left out"]
+    assert len(read_whole(path)) == 2
+
+
+def test_the_row_of_an_error_is_counted_from_the_first_of_all(tmp_path: Path) -> None:
+    many = [{"octetDeltaCount": 1}] * 70_000 + [{"octetDeltaCount": -1}]
+    with Writer(tmp_path / "flows.ipfix") as writer, pytest.raises(EncodeError, match="row 70000") as caught:
+        writer.write(many)
+    assert (caught.value.column, caught.value.row) == ("octetDeltaCount", 70_000)
+
+
+def test_a_name_that_does_not_exist_costs_no_record_of_another_kind(tmp_path: Path) -> None:
+    path = tmp_path / "flows.ipfix"
+    with Writer(path) as writer:
+        writer.add({"octetDeltacount": 1})
+        writer.add(rows(0, 1)[0])
+        with pytest.raises(UnknownElement, match="did you mean"):
+            writer.flush()
+    assert octets_of(path) == [0]
+
+
+def test_single_tuples_take_a_template_in_every_form(tmp_path: Path) -> None:
+    path = tmp_path / "flows.ipfix"
+    with Writer(path) as writer:
+        for number in (0, 1):
+            writer.add((number, 5), ["octetDeltaCount", "packetDeltaCount"])
+    assert octets_of(path) == [0, 1]
 
 
 def test_messages_are_written_by_hand_with_templates_of_the_writer(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import headwater as hw
-from headwater.errors import HeadwaterError, SourceError
+from headwater.errors import EncodeError, HeadwaterError, SourceError
 from headwater.process.writing import Writer
 from headwater.sinks.ipfix_compression import SUFFIXES
 from headwater.sinks.ipfix_rotation import Rotation
@@ -87,6 +87,29 @@ def test_an_exception_keeps_what_was_written_before(tmp_path: Path) -> None:
         writer.write(rows(0, 2))
         writer.add(rows(2, 3)[0])
         raise KeyError
+    assert octets_of(path) == [0, 1, 2]
+
+
+def test_an_exception_before_anything_was_written_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "flows.ipfix"
+    for force in (False, True):
+        with pytest.raises(EncodeError), Writer(path, force=force) as writer:
+            writer.write([{"octetDeltaCount": -1}])
+        assert not list(tmp_path.iterdir())
+    path.write_bytes(b"another file")
+    writer = Writer(path, force=True)
+    with pytest.raises(EncodeError), writer:
+        writer.add({"octetDeltaCount": -1})
+    assert path.read_bytes() == b"another file"
+
+
+def test_a_writer_that_nobody_closed_says_so_and_closes_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "flows.ipfix"
+    writer = Writer(path)
+    writer.write(rows(0, 2))
+    writer.add(rows(2, 3)[0])
+    with pytest.warns(ResourceWarning, match=r"was not closed"):
+        del writer
     assert octets_of(path) == [0, 1, 2]
 
 

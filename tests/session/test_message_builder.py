@@ -348,3 +348,23 @@ def test_a_builder_shares_sequence_numbers_and_counters_with_a_session() -> None
     assert session.counters == {
         "messages": 4, "records": 6, "flow_records": 4, "octets": sum(map(len, sent)), "templates": 2,
     }  # fmt: skip
+
+
+def test_what_no_header_can_say_is_refused() -> None:
+    builder = MessageBuilder()
+    for domain in (-1, 1 << 32, "7", None):
+        with pytest.raises(EncodeError, match="domain is"):
+            builder.begin(domain)  # type: ignore[arg-type]
+    for export_time in (-1, 1 << 32, "7", None, float("nan")):
+        with pytest.raises(EncodeError, match="export_time is in seconds since 1970"):
+            builder.begin(0, export_time)  # type: ignore[arg-type]
+    with pytest.raises(EncodeError, match="mtu is a whole number, not '1400'"):
+        MessageBuilder(mtu="1400")  # type: ignore[arg-type]
+
+
+def test_a_time_that_readers_of_the_message_would_take_for_another_is_refused() -> None:
+    template = Template.of(256, "flowStartMicroseconds")
+    builder = MessageBuilder()
+    builder.begin(0, 1_780_000_000)
+    with pytest.raises(EncodeError, match="sent at 2026-05-28"), builder.record(template) as record:
+        record.put("flowStartMicroseconds", "2100-01-01T00:00:00")

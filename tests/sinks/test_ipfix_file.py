@@ -88,6 +88,14 @@ def test_what_exists_stays_unless_it_is_to_be_replaced(tmp_path: Path) -> None:
     assert path.read_bytes() == bytes(FIRST)
 
 
+def test_who_may_read_a_file_may_read_what_replaces_it_and_nobody_else(tmp_path: Path) -> None:
+    path = tmp_path / "flows.ipfix"
+    path.write_bytes(b"mine")
+    path.chmod(0o600)
+    new_file(path, force=True).close()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_what_appears_meanwhile_stays(tmp_path: Path) -> None:
     path = tmp_path / "flows.ipfix"
     file = IpfixFile(new_file(path, force=False))
@@ -232,11 +240,16 @@ def test_a_write_that_fails_leaves_the_messages_before_it_and_ends_the_file(tmp_
                 file.write(REST)
             except SourceError as bad:
                 print(str(bad).removeprefix(str(folder)))
+        try:
+            file.flush()
+        except SourceError as bad:
+            print(str(bad).removeprefix(str(folder)))
         file.close()
     """
     told = in_small_file_system(script, tmp_path, 8000)
     assert told.splitlines() == [
         "/flows.ipfix cannot be written: file too large",
+        "/flows.ipfix could not be written, and has ended",
         "/flows.ipfix could not be written, and has ended",
     ]
     assert (tmp_path / "flows.ipfix").read_bytes() == bytes(FIRST)

@@ -48,6 +48,17 @@ def test_what_exists_stays_unless_forced(tmp_path: Path) -> None:
     assert target.read_bytes() == b"new"
 
 
+def test_who_may_read_a_file_may_read_what_replaces_it_and_nobody_else(tmp_path: Path) -> None:
+    target = tmp_path / "out.bin"
+    target.write_bytes(b"mine")
+    target.chmod(0o600)
+    with open_output(str(target), force=True) as file:
+        file.write(b"new")
+        (temporary,) = set(tmp_path.iterdir()) - {target}
+        assert stat.S_IMODE(temporary.stat().st_mode) == 0o600
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+
 def test_what_appears_meanwhile_stays(tmp_path: Path) -> None:
     target = tmp_path / "out.bin"
     context = open_output(str(target))

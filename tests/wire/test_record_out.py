@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -65,3 +65,31 @@ def test_text_that_means_nothing_for_the_type_is_refused_as_it_is() -> None:
     (field,) = Template.of(256, "sourceIPv4Address").fields
     with pytest.raises(EncodeError, match=r"'192\.0\.2\.256' does not fit ipv4Address"):
         write_value(field, "192.0.2.256")
+
+
+@pytest.mark.parametrize(
+    ("spec", "value"),
+    [
+        ("protocolIdentifier", "256"),
+        ("protocolIdentifier", "0x100"),
+        ("octetDeltaCount", "9" * 5000),
+        ("mibObjectValueInteger", "-2147483649"),
+        ("absoluteError", "1e999"),
+        ("absoluteError[4]", "1e39"),
+        ("octetDeltaCount[2]", "65536"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_and_not_the_nearest_one(spec: str, value: str) -> None:
+    (field,) = Template.of(256, spec).fields
+    with pytest.raises(EncodeError, match="does not fit"):
+        write_value(field, value)
+
+
+def test_a_time_that_readers_would_take_for_another_is_refused() -> None:
+    (field,) = Template.of(256, "flowStartMicroseconds").fields
+    assert write_value(field, "1968-01-20T03:14:09") == write_value(field, "1968-01-20T03:14:09", 1_780_000_000)
+    with pytest.raises(EncodeError, match="1950-01-01T00:00:00 would be read as another time") as refused:
+        write_value(field, datetime(1950, 1, 1, tzinfo=UTC))
+    assert refused.value.column == "flowStartMicroseconds"
+    with pytest.raises(EncodeError, match="can say 1958-05-10T17:12:33 to 2094-06-15T23:40:48"):
+        write_value(field, "2100-01-01T00:00:00", 1_780_000_000)

@@ -59,14 +59,19 @@ class Encoder:
         count: int,
         room: Room,
         inner: Callable[[Template], Template] | None = None,
+        *,
+        export_time: float | None = None,
     ) -> Encoded:
         """`count` records of a Template, as many in each Message as `room` has place for.
 
         columns: one for each field, in order, as a Batch has them; the paddings of NetFlow v1 to v8 have none.
         inner: gives a Template of list items its id, normally ExportSession.template; None = they keep theirs.
+        export_time: that the Messages will have, in seconds, if it is known. It decides which dateTimeMicroseconds and
+        dateTimeNanoseconds can be sent: see wire.era. With `lossless` any can, for what was read has been one of them.
         Raises EncodeError for the first value found that does not fit, with column and row, before anything is written.
         """
-        encoding = Encoding(self._nulls, self._long, self._lossless, self._plans, inner)
+        now = None if export_time is None else int(export_time)
+        encoding = Encoding(self._nulls, self._long, self._lossless, self._plans, inner, now)
         try:
             measured = encoding.records(template, columns, count)
         except Misfit as bad:
@@ -262,6 +267,7 @@ class Encoding:
     lossless: bool
     plans: EncodePlans
     inner: Callable[[Template], Template] | None
+    export_time: int | None = None
     _inner: dict[int, tuple[Template, Template]] = field(default_factory=dict)
 
     def records(self, template: Template, columns: Sequence[Values], count: int) -> Measured:

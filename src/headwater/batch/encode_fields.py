@@ -16,6 +16,7 @@ from headwater.batch.misfit import NULL, Misfit
 from headwater.batch.plan import column_type
 from headwater.batch.strings import I32, U8, Bool, Strings
 from headwater.model.types import VARIABLE, DataType
+from headwater.wire.era import ERA_TYPES, limits, refusal
 from headwater.wire.values import NTP_EPOCH
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def writing(declared: DataType, length: int) -> Writing:
         return Writing(None, False, partial(measure_lists, type, length))
     if length == 0:
         return Writing(None, True, _nothing)
+    if type in ERA_TYPES:
+        return Writing(None, True, partial(_ntp, type, length))
     prepare = partial(_PREPARE.get(type, _integers), type, length)
     is_native = length == type.width and not type.is_time and type is not DataType.BOOLEAN
     return Writing(np.dtype(type.numpy) if is_native else None, True, partial(_flat, prepare, length))
@@ -279,7 +282,24 @@ def _since_1970(type: DataType, length: int, values: Flat) -> Flat:
         raise
 
 
-def _since_1900(type: DataType, length: int, values: Flat) -> Flat:
+def _ntp(type: DataType, length: int, encoding: Encoding, values: Values, count: int) -> Flat:
+    """NTP timestamps. What was read goes out again in whatever era."""
+    checked = None if encoding.lossless else limits(type, encoding.export_time)
+
+    def prepare(plain: Flat) -> Flat:
+        counts = _counts(type, plain)
+        if checked is not None and len(counts):
+            low, high = checked
+            for row in (int(counts.argmin()), int(counts.argmax())):
+                if not low <= int(counts[row]) <= high:
+                    _check_no_nat(plain, counts)
+                    raise Misfit(row, refusal(type, int(counts[row]), encoding.export_time))
+        return _since_1900(type, plain)
+
+    return _flat(prepare, length, encoding, values, count)
+
+
+def _since_1900(type: DataType, values: Flat) -> Flat:
     """NTP timestamps modulo their era, as wire.values.encode_ntp makes them one by one (RFC 7011 §6.1.9-10).
 
     The fraction is rounded up, so that decoders that round down and those that round to the nearest unit agree.
@@ -329,8 +349,6 @@ _PREPARE: Final[dict[DataType, Callable[[DataType, int, Flat], Flat]]] = {
     DataType.UNSIGNED256: _octets,
     DataType.SECONDS: _since_1970,
     DataType.MILLISECONDS: _since_1970,
-    DataType.MICROSECONDS: _since_1900,
-    DataType.NANOSECONDS: _since_1900,
 }
 
 

@@ -59,13 +59,26 @@ def from_netflow(
     if times not in ("uptime", "absolute"):
         raise EncodeError(f"times={times!r}: it is 'absolute' or 'uptime'")
     told = NetflowReport() if report is None else report
+    told.given += batch.num_rows
     known = registries.IANA if registry is None else registry
+    fields = fields_of(batch, times, batch.domain if domain is None else domain, elements or {}, known, told)
+    return fields.parts(batch.num_rows, "IPFIX", told)
+
+
+def fields_of(
+    batch: Batch,
+    times: Literal["absolute", "uptime", "given"],
+    domain: int | None,
+    elements: Mapping[int, InformationElement],
+    registry: Registry,
+    report: NetflowReport,
+) -> Fields:
+    """What `from_netflow` makes, with nulls in it. times: "given" = as they are, and nothing is told of a boot."""
     source = Source.of(batch)
-    told.given += source.count
-    report_ill_formed(source, told)
-    making = _Making(source, known, dict(elements or {}), batch.domain if domain is None else domain, told)
-    making.all(is_absolute=times == "absolute")
-    return making.fields.parts(source.count, "IPFIX", told)
+    report_ill_formed(source, report)
+    making = _Making(source, registry, elements, domain, report)
+    making.all(times)
+    return making.fields
 
 
 @dataclass(slots=True)
@@ -74,26 +87,26 @@ class _Making:
 
     source: Source
     registry: Registry
-    elements: dict[int, InformationElement]
+    elements: Mapping[int, InformationElement]
     domain: int | None
     report: NetflowReport
     fields: Fields = field(default_factory=Fields)
 
-    def all(self, *, is_absolute: bool) -> None:
+    def all(self, times: Literal["absolute", "uptime", "given"]) -> None:
         """All fields, scope first; the times of flows where the first column of them is."""
         incoming = self.source.incoming
         times_done = not has_flow_times(self.source)
         for index, element in enumerate(incoming.elements):
             is_time = element.pen == 0 and element.id in FLOW_TIMES and incoming.types[index] is element.type
-            if not (is_time and is_absolute):
+            if not (is_time and times == "absolute"):
                 self._column(index)
             elif not times_done:
                 self._times()
                 times_done = True
-        if not is_absolute and has_flow_times(self.source):
+        if times == "uptime" and has_flow_times(self.source):
             self._boot()
         for name, values in self.source.others.items():
-            if name not in (*DERIVED, *_HEADER):
+            if name not in DERIVED and (times == "given" or name not in _HEADER):
                 self.report.column(name, "no Information Element", count_values(values))
         if incoming.scope_count and not self.fields.scope:
             self._system()
@@ -138,13 +151,18 @@ class _Making:
         elif length is None:
             made = Field(element, element.type.default_length), values
         else:
-            made = self._narrowed(index, self.registry.get(*element.key))
+            made = self._narrowed(index, self._as_long_as_native(element))
         if made is None:
             self._left_out(index, ILLEGAL_LENGTH if length else "no octets, so no value")
         elif index < incoming.scope_count:
             self.fields.scope.append(made)
         else:
             self.fields.others.append(made)
+
+    def _as_long_as_native(self, element: InformationElement) -> InformationElement:
+        """The element as IPFIX has it, where NetFlow has a longer integer; as it is if only its reader knows it."""
+        native = self.registry.get(*element.key)
+        return native if native.type.is_integer and element.type.is_integer else element
 
     def _narrowed(self, index: int, element: InformationElement) -> tuple[Field, Values] | None:
         """The column as one of an element; None if values of that length cannot be it.

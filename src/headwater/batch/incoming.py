@@ -13,16 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from inspect import get_annotations
+from itertools import chain, islice, repeat
+from operator import is_
+from os import PathLike
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from headwater.batch import incoming_names, mapping
 from headwater.batch.batch import Batch
 from headwater.batch.incoming_columns import Given, Incoming, assembled, columns_in, of_template
 from headwater.batch.incoming_names import Meaning
-from headwater.batch.incoming_rows import check_widths, gathered, names_of
+from headwater.batch.incoming_rows import check_kinds, check_widths, gathered, names_of
 from headwater.batch.incoming_template import split_nulls as split_nulls
 from headwater.batch.incoming_template import template_for as template_for
 from headwater.batch.strings import Strings
@@ -31,6 +35,7 @@ from headwater.model import registry as registries
 from headwater.model.element import InformationElement
 from headwater.model.registry import Registry
 from headwater.model.template import Field, Template
+from headwater.session.export_templates import Specs, template_of
 
 ROWS = 1 << 16
 """Rows that `chunks_of` takes at a time."""
@@ -54,7 +59,7 @@ class _Wishes:
 def columns_of(
     data: Any,
     *,
-    template: Template | None = None,
+    template: Specs | None = None,
     registry: Registry | None = None,
     names: Sequence[str] | None = None,
     leave_out: Collection[str] = (),
@@ -64,11 +69,12 @@ def columns_of(
 ) -> Incoming:
     """Records of any form as columns of the types that their elements have.
 
-    data: a Batch; a mapping of names to arrays or lists; anything that hands over Arrow (tables and batches of
+    data: a Batch; a mapping of names to arrays or lists; a numpy array with names in its dtype, or of two dimensions
+    (with `names` or a template); anything that hands over Arrow (tables and batches of
     pyarrow, polars, pandas, DuckDB, nanoarrow); or an iterable of dicts (a key that is missing is null), of tuples
     (with `names` or a template), or of objects of a mapped class (see headwater.batch.mapping).
-    template: what the records are to be; a field that no column is for is null, a column that no field is for an
-    error. names: of the columns, in place of those the data have. leave_out: columns by the data's own names.
+    template: what the records are to be, IESpecs will do; a field that no column is for is null, a column that no field
+    is for an error. names: of the columns, in place of those the data have. leave_out: columns by the data's own names.
     scope: columns that become scope, first in this order. contents: what lists hold, where values do not say it: the
     element of a basicList's items (a name or an IESpec will do), the Template of a subTemplateList's records.
     allow_rounding: cut times to the element's unit.
@@ -76,11 +82,14 @@ def columns_of(
     """
     known = registries.IANA if registry is None else registry
     named = None if names is None else tuple(names)
-    wishes = _Wishes(template, known, named, frozenset(leave_out), tuple(scope), dict(contents or {}), allow_rounding)
+    wanted = None if template is None else template_of(template, known)
+    wishes = _Wishes(wanted, known, named, frozenset(leave_out), tuple(scope), dict(contents or {}), allow_rounding)
     if isinstance(data, Batch):
         return _from_batch(data, wishes)
     if _is_arrow(data):
         return _from_arrow(data, wishes)
+    if isinstance(data, np.ndarray) and (data.dtype.names or data.ndim == 2):
+        return _from_mapping(_columns_of_array(data, wishes), wishes)
     if isinstance(data, Mapping):
         return _from_mapping(data, wishes)
     return _from_rows(data, wishes)
@@ -98,7 +107,7 @@ def chunks_of(data: Any, **options: Any) -> Iterator[Incoming]:
         for array in incoming_arrow.arrays(data):
             yield columns_of(_ArrowOnly(array), **options)
         return
-    if isinstance(data, Batch | Mapping) or _is_arrow(data):
+    if isinstance(data, Batch | Mapping | np.ndarray) or _is_arrow(data):
         yield columns_of(data, **options)
         return
     rows = _rows(data)
@@ -163,8 +172,19 @@ def _from_mapping(data: Mapping[str, Any], wishes: _Wishes) -> Incoming:
     given = _given(tuple(data), list(data.values()), wishes)
     for one in given:
         if not hasattr(one.data, "__len__") or isinstance(one.data, str | bytes | bytearray | Mapping):
-            raise EncodeError(f"column {one.name!r} is {one.data!r}, not an array or a list", column=one.name)
+            detail = "not an array or a list; a list of dicts is records, one in each"
+            raise EncodeError(f"column {one.name!r} is {one.data!r}, {detail}", column=one.name)
     return _finished(given, len(given[0].data) if given else 0, wishes)
+
+
+def _columns_of_array(data: npt.NDArray[Any], wishes: _Wishes) -> Mapping[str, Any]:
+    """The columns of a structured array, or of rows of numbers."""
+    if data.dtype.names:
+        return {name: data[name] for name in data.dtype.names}
+    names = _names_of_tuples((), wishes)
+    if len(names) != data.shape[1]:
+        raise EncodeError(f"{len(names)} names for {data.shape[1]} columns")
+    return {name: data[:, number] for number, name in enumerate(names)}
 
 
 def _from_rows(data: Any, wishes: _Wishes) -> Incoming:
@@ -172,21 +192,28 @@ def _from_rows(data: Any, wishes: _Wishes) -> Incoming:
     first = rows[0] if rows else None
     if isinstance(first, Batch) or _is_arrow(first):
         raise EncodeError("several tables at once; give them one by one, or to chunks_of")
+    check_kinds(rows)
     if isinstance(first, Mapping):
         names = tuple(first)
         if set(map(len, rows)) == {len(names)}:
             given = _gathered(rows, names, names, wishes)
-            if not any(isinstance(one.data, list) and None in one.data for one in given):
+            if not any(isinstance(one.data, list) and any(map(is_, one.data, repeat(None))) for one in given):
                 return _finished(given, len(rows), wishes)
         names = names_of(rows)  # some may have a key that the first one has not
         return _finished(_gathered(rows, names, names, wishes), len(rows), wishes)
-    if first is None or isinstance(first, tuple | list):
+    if not rows or (isinstance(first, tuple | list) and not _is_mapped(first, wishes)):
         names = _names_of_tuples(first, wishes)
         if set(map(len, rows)) - {len(names)}:
             check_widths(rows, len(names))
         return _finished(_gathered(rows, names, range(len(names)), wishes), len(rows), wishes)
     given = [one for one in mapping.given(rows, wishes.registry) if one.name not in wishes.leave_out]
     return _finished(given, len(rows), wishes)
+
+
+def _is_mapped(first: tuple[Any, ...] | list[Any], wishes: _Wishes) -> bool:
+    """Whether it is a NamedTuple whose annotations say what its values are."""
+    names = () if wishes.names is not None else getattr(first, "_fields", ())
+    return bool(names) and set(names) <= get_annotations(type(first)).keys()
 
 
 def _gathered(
@@ -200,7 +227,9 @@ def _gathered(
 
 def _rows(data: Any) -> Iterator[Any]:
     if isinstance(data, str | bytes | bytearray | np.ndarray | Strings) or not isinstance(data, Iterable):
-        raise EncodeError(f"no records can be made of {data.__class__.__name__}: give a table, or rows")
+        hint = ", such as a list of one" if mapping.is_mappable(type(data)) else ""
+        hint = "; hw.read reads files" if isinstance(data, str | PathLike) else hint
+        raise EncodeError(f"no records can be made of {data.__class__.__name__}: give a table, or rows{hint}")
     return iter(data)
 
 
@@ -214,7 +243,7 @@ def _names_of_tuples(first: Any, wishes: _Wishes) -> tuple[str, ...]:
         return wishes.template.column_names
     if first is None:
         return ()
-    raise EncodeError("tuples have no names; give names= or a template")
+    raise EncodeError("tuples have no names; give a template, or dicts")
 
 
 def _given(

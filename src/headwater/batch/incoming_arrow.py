@@ -32,6 +32,8 @@ _NUMBERS: Final = {
 }  # fmt: skip
 _DATES: Final = {"tdD": "M8[D]", "tdm": "M8[ms]"}
 _UNITS: Final = {"s": "s", "m": "ms", "u": "us", "n": "ns"}
+_NESTED: Final = {"+l": "of lists", "+L": "of lists", "+w": "of lists", "+v": "of lists", "+s": "of structs",
+    "+m": "of maps", "+u": "of unions"}  # fmt: skip
 _INLINE = 12  # octets of a view that need no other buffer
 _VIEW = 16
 
@@ -241,7 +243,8 @@ def _plain(target: Target, array: Arrow) -> Flat | Strings | list[Any]:
     elif format.startswith("w:"):
         plain = array.numbers(f"V{format[2:]}")
     else:
-        raise target.refusal_of_all(f"an Arrow array of format {format!r} cannot be {target.type}")
+        kind = _NESTED.get(format[:2], f"of format {format!r}")
+        raise target.refusal_of_all(f"an Arrow array {kind} cannot be {target.type}")
     return plain if null is None else np.ma.MaskedArray(plain, null)
 
 

@@ -5,7 +5,8 @@
     subTemplateMultiList  {257: [{"vlanId": 7}]}   {"semantic": "allOf", "groups": [{"template": 257, "items": […]}]}
 
 A plain list says nothing of its semantic, so that is "undefined". The names of a dict say which Template its record
-has. Which element the items of a plain basicList are, `columns_of` must be told.
+has, and "template" may be one, or IESpecs, for a list without any. Which element the items of a plain basicList are
+the column's name can say, an IESpec with a member, or the `contents` of `columns_of`.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from headwater.batch.incoming_target import Target
 from headwater.batch.incoming_values import values_of
 from headwater.batch.lists import ListGroup, Lists, MultiLists, Structs, offsets_of
 from headwater.batch.schema import Column, Schema
+from headwater.errors import DecodeError, EncodeError, UnknownElement
 from headwater.model.registry import Registry
 from headwater.model.template import Field, Template
 from headwater.model.types import DataType
+from headwater.session.export_templates import template_of
 from headwater.wire.lists import SEMANTICS, BasicList, SubTemplateList, SubTemplateMultiList
 
 _UNDEFINED = 255
@@ -54,7 +57,12 @@ def lists(target: Target, data: Sequence[Any]) -> Lists:
         if value is None:
             valid[row] = False
             continue
-        semantics[row] = read(target, row, value, parts)
+        try:
+            semantics[row] = read(target, row, value, parts)
+        except (UnknownElement, DecodeError) as wrong:
+            raise target.refusal(row, value, str(wrong)) from None
+        except EncodeError as wrong:
+            raise wrong if wrong.row is not None else target.refusal(row, value, str(wrong)) from None
     validity = None if valid.all() else valid
     if target.type is DataType.SUB_TEMPLATE_MULTI_LIST:
         return _multi(target, parts, semantics, validity)
@@ -88,6 +96,7 @@ def _read_sub_template(target: Target, row: int, value: Any, parts: list[_Part])
     if isinstance(value, Mapping):
         _check_keys(target, row, value, {"template", "items"})
         items = _items(target, row, value["items"])
+        content = content or _said(target, value["template"])
         parts.append(_Part(row, content or _template_of(target, row, items), items))
         return _semantic(target, row, value)
     items = _items(target, row, value)
@@ -113,7 +122,7 @@ def _read_multi(target: Target, row: int, value: Any, parts: list[_Part]) -> int
         groups, semantic = list(value.items()), _UNDEFINED
     for label, given in groups:
         items = _items(target, row, given)
-        template = _template_of(target, row, items)
+        template = _said(target, label) or _template_of(target, row, items)
         if template is None:
             raise target.refusal(row, value, "nothing says what the records of an empty group would be")
         parts.append(_Part(row, template, items, label if isinstance(label, int) else 0))
@@ -148,6 +157,11 @@ def _items(target: Target, row: int, value: Any) -> Sequence[Any]:
     return value
 
 
+def _said(target: Target, template: Any) -> Template | None:
+    """The Template that is said in so many words; an id, as that of a list that was read, says nothing."""
+    return None if isinstance(template, int) else template_of(template, target.registry)
+
+
 def _template_of(target: Target, row: int, items: Sequence[Any]) -> Template | None:
     """The Template that the names of these dicts tell, None if there is none."""
     names: dict[str, None] = {}
@@ -175,12 +189,14 @@ def _single(target: Target, parts: list[_Part], semantics: Any, validity: Any) -
         if part.of is None and not len(part.items):
             empty.append(part.row)
         elif part.of is None:
-            why = "nothing says which element its items are; contents={name: element} does"
+            why = "nothing says which element its items are; {'element': 'vlanId', 'items': […]} would"
             raise target.refusal(part.row, part.items, why)
         else:
             kinds.setdefault(part.of, []).append(part)
     if empty and not kinds:
-        raise target.refusal(empty[0], [], "nothing says what the items of an empty list would be")
+        what = "'element': 'vlanId'" if target.type is DataType.BASIC_LIST else "'template': ['vlanId']"
+        detail = f"nothing says what the items of an empty list would be; {{{what}, 'items': []}} would"
+        raise target.refusal(empty[0], [], detail)
     count = len(semantics)
     which = np.zeros(count, np.uint16) if len(kinds) > 1 else None
     groups = []
@@ -231,7 +247,7 @@ def _group(target: Target, of: Field | Template, parts: list[_Part], offsets: An
 def structs(target: Target, template: Template, items: Sequence[Any], rows: Rows) -> Structs:
     """Records of an inner Template: dicts by any of the names of its fields, or tuples. rows: that they are in."""
     columns, values = [], []
-    keys = _keys(target, template, items)
+    keys = _keys(target, template, items, rows)
     for index, (name, field) in enumerate(zip(template.column_names, template.fields, strict=True)):
         meant = of_field(field)
         columns.append(Column(name, meant.type, field.element, field.length))
@@ -240,11 +256,21 @@ def structs(target: Target, template: Template, items: Sequence[Any], rows: Rows
     return Structs(Schema(tuple(columns)), tuple(values), len(items))
 
 
-def _keys(target: Target, template: Template, items: Sequence[Any]) -> dict[int, list[str]]:
-    """The names that dicts have for each field."""
+def _keys(target: Target, template: Template, items: Sequence[Any], rows: Rows) -> dict[int, list[str]]:
+    """The names that dicts have for each field. Tuples need none, but have as many values."""
+    for number, item in enumerate(items):
+        if not isinstance(item, Mapping) and (not isinstance(item, tuple | list) or len(item) != len(template.fields)):
+            why = f"a record in a list is a dict, or a tuple of {len(template.fields)} values"
+            raise target.refusal(int(rows[number]), item, why)
     names = dict.fromkeys(name for item in items if isinstance(item, Mapping) for name in item)
     keys: dict[int, list[str]] = {}
-    for name, index in placed(tuple(names), template, lambda name: meaning(name, target.registry).element.key).items():
+    try:
+        places = placed(tuple(names), template, lambda name: meaning(name, target.registry).element.key)
+    except (EncodeError, UnknownElement) as wrong:
+        name = wrong.column if isinstance(wrong, EncodeError) else wrong.name
+        number = next((i for i, item in enumerate(items) if isinstance(item, Mapping) and name in item), 0)
+        raise target.refusal(int(rows[number]), items[number], str(wrong)) from None
+    for name, index in places.items():
         keys.setdefault(index, []).append(name)
     return keys
 

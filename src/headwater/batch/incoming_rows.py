@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 512
 """Rows turned at a time: few enough to stay in the cache."""
+_USUAL = frozenset({dict, tuple, list})
+_NO_RECORDS = (str, bytes, bytearray, memoryview, int, float, complex, np.generic, np.ndarray, type)
 
 
 def names_of(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -73,6 +75,35 @@ def _by_kernel(rows: list[Any], keys: Sequence[Any], dtypes: list[str | None], t
         column.view(type.numpy) if type.is_time and isinstance(column, np.ndarray) else column
         for column, type in zip(columns, types, strict=True)
     ]
+
+
+def check_kinds(rows: Sequence[Any]) -> None:
+    """Raise EncodeError for the first row that is of another kind than the first one, or of none that a record has."""
+    kinds = set(map(type, rows))
+    if len(kinds) == 1 and kinds <= _USUAL:
+        return
+    wanted = _kind(rows[0]) if rows else ""
+    for number, row in enumerate(rows):
+        kind = _kind(row)
+        if not kind:
+            detail = "a record is a dict, a tuple, or an instance of a mapped class"
+            raise EncodeError(f"row {number}: {_shown(row)} is no record; {detail}", row=number)
+        if kind != wanted:
+            raise EncodeError(f"row {number} is {kind} and row 0 is {wanted}: hand them over apart", row=number)
+
+
+def _kind(row: Any) -> str:
+    """What a row is, "" if it is nothing that can be one."""
+    if isinstance(row, Mapping):
+        return "a dict"
+    if isinstance(row, tuple | list):
+        return "a tuple or list"
+    return "" if row is None or isinstance(row, _NO_RECORDS) else "an object"
+
+
+def _shown(row: Any) -> str:
+    shown = repr(row)
+    return shown if len(shown) <= 80 else f"{shown[:80]}…"
 
 
 def check_widths(rows: Iterable[Sequence[Any]], width: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -21,6 +22,7 @@ from headwater.model.types import DataType
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _NANO = 10**9
+_SHORT_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:([T ][0-9]{2}:[0-9]{2})(Z|[+-][0-9]{2}:[0-9]{2})?)?")
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 _UNIT_SECONDS: Final = {
     "W": Fraction(604_800), "D": Fraction(86_400), "h": Fraction(3600), "m": Fraction(60), "s": Fraction(1),
@@ -122,7 +124,7 @@ def _time(target: Target, value: Any) -> int:
     ticks = target.type.ticks
     if isinstance(value, str):
         try:
-            count = from_text(DataType.NANOSECONDS, value, lenient=True)
+            count = from_text(DataType.NANOSECONDS, _to_the_second(value.strip()), lenient=True)
         except DecodeError:
             raise Unfit from None
         return _in_range(target, scaled(target, count, ticks, _NANO))
@@ -143,10 +145,19 @@ def _time(target: Target, value: Any) -> int:
     return _in_range(target, _whole(value))
 
 
+def _to_the_second(text: str) -> str:
+    """A day, or a time of day without seconds, with what it leaves out."""
+    found = _SHORT_TIME.fullmatch(text)
+    if found is None:
+        return text
+    day, clock, zone = found.groups(default="")
+    return f"{day}{clock or 'T00:00'}:00{zone}"
+
+
 def _float(target: Target, value: Any) -> float:
     if isinstance(value, str):
         _text(target, value)
-    elif isinstance(value, bool | np.bool_):
+    elif isinstance(value, bool | np.bool_ | np.timedelta64 | np.datetime64):
         raise Unfit
     try:
         number = float(value)
@@ -165,9 +176,12 @@ def _float(target: Target, value: Any) -> float:
 def _boolean(target: Target, value: Any) -> bool:
     if isinstance(value, bool | np.bool_):
         return bool(value)
-    if isinstance(value, str):
+    if isinstance(value, str) and value.strip() not in ("0", "1"):
         return bool(_text(target, value))
-    raise Unfit
+    number = int(value) if isinstance(value, str) else _whole(value)
+    if number not in (0, 1):
+        raise Unfit
+    return number == 1
 
 
 def _octets(target: Target, value: Any) -> bytes:
@@ -200,13 +214,15 @@ def _ipv4(target: Target, value: Any) -> int:
         if len(value) != 4:
             raise Unfit
         return int.from_bytes(value)
-    if isinstance(value, float | IPv6Address):
+    if isinstance(value, float | np.floating | Decimal | IPv6Address):
         raise Unfit
     return _in_range(target, _whole(value))
 
 
 def _fixed_octets(target: Target, value: Any) -> bytes:
     """An IPv6 or a MAC address."""
+    if isinstance(value, IPv6Address) and value.scope_id is not None:
+        raise Unfit("an address on the wire has no zone")
     octets = value.packed if isinstance(value, IPv6Address) else _octets(target, value)
     if len(octets) != target.type.width:
         raise Unfit

@@ -21,12 +21,12 @@ TICKS: Final = {Units.SECONDS: 1, Units.MILLISECONDS: 10**3, Units.MICROSECONDS:
 """Units of durations → how many make a second."""
 
 _INTEGER = "a whole number from {low} to {high}"
-_TIME = "a datetime, a numpy time, RFC 7373 text, or a whole number of {unit} since 1970"
+_TIME = "a datetime, a numpy time, text such as '2026-01-01T10:00:00Z', or a whole number of {unit} since 1970"
 _WANTED: Final = {
     DataType.OCTET_ARRAY: "bytes, or text of hexadecimal digits",
     DataType.FLOAT32: "a number that a float32 can hold",
     DataType.FLOAT64: "a number that a float64 can hold",
-    DataType.BOOLEAN: "True or False",
+    DataType.BOOLEAN: "True or False, or 1 or 0",
     DataType.MAC_ADDRESS: "6 octets, or text such as '00:00:5e:00:53:01'",
     DataType.STRING: "text that has a UTF-8 form",
     DataType.IPV4: "text such as '192.0.2.1', an IPv4Address, 4 octets, or a whole number of 32 bits",

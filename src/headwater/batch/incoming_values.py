@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from enum import Enum
+from itertools import accumulate, repeat
+from operator import is_
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,6 +112,8 @@ def _array(target: Target, data: Sequence[Any]) -> npt.NDArray[Any] | None:
     """The values as an array of numbers or truth values, None if they are not all that."""
     if len(data) and isinstance(data[0], str | bytes):
         return None
+    if any(map(is_, data, repeat(np.ma.masked))):  # numpy would make it NaN
+        return None
     try:
         array = np.array(data)
     except (ValueError, OverflowError, TypeError):
@@ -153,7 +157,10 @@ def _scalars(target: Target, data: Sequence[Any]) -> tuple[list[Any], Bool | Non
                 texts[given] = scalar(target, given)
             values.append(texts[given])
         except Unfit as unfit:
-            raise target.refusal(row, given, str(unfit)) from None
+            try:
+                values.append(scalar(target, given.value if isinstance(given, Enum) else given))
+            except Unfit:
+                raise target.refusal(row, given, str(unfit)) from None
     if not lacking:
         return values, None
     null = np.zeros(len(data), np.bool_)

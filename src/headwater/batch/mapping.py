@@ -73,8 +73,9 @@ class MappedField:
     """One field of a mapped class.
 
     name: the attribute. meaning: its element. python: the class of a value, or of an item of a list; None where that
-    is several or nothing in particular. item: the element of a basicList's items. classes: mapped classes of a list's
-    records. argument: what it is called when an instance is made. has_default: whether one can be made without it.
+    is several or nothing in particular. item: the element of a basicList's items. is_tuple: lists are tuples.
+    classes: mapped classes of a list's records. argument: what it is called when an instance is made. has_default:
+    whether one can be made without it.
     """
 
     name: str
@@ -83,6 +84,7 @@ class MappedField:
     is_optional: bool
     semantic: int = 255
     item: Field | None = None
+    is_tuple: bool = False
     classes: tuple[MappedClass, ...] = ()
     argument: str = ""
     has_default: bool = False
@@ -112,6 +114,8 @@ class MappedClass:
 
 def map_class(cls: Any, registry: Registry | None = None) -> MappedClass:
     """How a class is mapped. Raises UnknownElement, EncodeError, both with the field's name."""
+    if not isinstance(cls, type):
+        raise EncodeError(f"a class is mapped, and {cls!r} is none")
     try:
         return _mapped(cls, registries.IANA if registry is None else registry)
     except RecursionError:
@@ -121,8 +125,9 @@ def map_class(cls: Any, registry: Registry | None = None) -> MappedClass:
 def fill(batch: Batch, cls: type[Record], *, registry: Registry | None = None) -> Iterator[Record]:
     """An instance of the class for each record; columns that it has no field for are passed over.
 
-    A value is what the field's annotation says: text, int, bytes or an ipaddress object for an address; datetime, text
-    or int for a time; an Enum. Where the batch has no column for a field, its default is taken, or None if it may be.
+    A value is what the field's annotation says: text, int, bytes or an ipaddress object for an address; datetime (its
+    zone is UTC, whatever it was written from), text or int for a time; an Enum. Where the batch has no column for a
+    field, its default is taken, or None if it may be.
     Raises EncodeError if it has neither, or for a null where None is not allowed.
     """
     return mapping_fill.instances(batch, map_class(cls, registry))
@@ -198,17 +203,18 @@ def _mapped_field(name: str, hint: Any, registry: Registry) -> MappedField:
     item, item_mark, _ = _stripped(inner)
     classes = tuple([_mapped(one, registry) for one in (get_args(item) or (item,)) if is_mappable(one)])
     semantic = 255 if mark is None else mark.semantic
+    is_tuple = get_origin(hint) is tuple
     if classes:
         type = DataType.SUB_TEMPLATE_LIST if len(classes) == 1 else DataType.SUB_TEMPLATE_MULTI_LIST
         if len({one.template for one in classes}) < len(classes):
             raise EncodeError("several of the classes have the same Template")
         meant = _meaning(name, mark, type, registry)
-        return MappedField(name, meant, None, is_optional, semantic, classes=classes)
+        return MappedField(name, meant, None, is_optional, semantic, is_tuple=is_tuple, classes=classes)
     if item_mark is None or item_mark.name is None:
         raise EncodeError('nothing says which element the items are: list[Annotated[int, ie("…")]] does')
     meant = _meaning(name, mark, DataType.BASIC_LIST, registry)
     of = field_meant(_marked(meaning(item_mark.name, registry), item_mark))
-    return MappedField(name, meant, _class_of(item), is_optional, semantic, item=of)
+    return MappedField(name, meant, _class_of(item), is_optional, semantic, of, is_tuple)
 
 
 def _meaning(name: str, mark: Mark | None, type: DataType | None, registry: Registry) -> Meaning:

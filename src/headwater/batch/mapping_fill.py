@@ -81,7 +81,18 @@ def _values(field: MappedField, type: DataType, values: Values, start: int, stop
     """Values, or items of a list, in the class that the annotation names."""
     out = cells(type, values, start, stop, _style(field.python))
     make = _maker(field)
-    return out if make is None else [value if value is None else make(value) for value in out]
+    if make is None:
+        return out
+    for number, value in enumerate(out):
+        if value is None:
+            continue
+        try:
+            out[number] = make(value)
+        except (ValueError, OverflowError):
+            assert field.python is not None
+            detail = f"{field.name}: {value!r} in row {start + number} is no {field.python.__name__}"
+            raise EncodeError(detail, column=field.name, row=start + number) from None
+    return out
 
 
 def _style(python: type | None) -> Style:
@@ -97,6 +108,8 @@ def _maker(field: MappedField) -> Callable[[Any], Any] | None:
     if issubclass(field.python, Enum):
         return field.python
     element = field.meaning.element if field.item is None else field.item.element
+    if issubclass(field.python, str) and (element.type.is_integer or element.type.is_float):
+        return field.python
     ticks = TICKS.get(element.units)  # type: ignore[call-overload]  # a number equals its IntEnum member
     if issubclass(field.python, timedelta) and ticks is not None:
         return lambda count: timedelta(microseconds=count * 10**6 / ticks)
@@ -121,7 +134,7 @@ def _lists(field: MappedField, values: Lists, start: int, stop: int) -> list[Any
     if values.validity is not None:
         for row in np.flatnonzero(~values.validity[start:stop]).tolist():
             out[row] = None
-    return out
+    return [value if value is None else tuple(value) for value in out] if field.is_tuple else out
 
 
 def _fill_multi(field: MappedField, values: MultiLists, start: int, stop: int, out: list[Any]) -> None:

@@ -6,7 +6,10 @@ from typing import Final
 
 from headwater.errors import EncodeError
 
-NULL: Final = "null, but a field has a value in every record: send such records with another Template, or nulls='zero'"
+NULL: Final = (
+    "null, but a field has a value in every record: send such records with another Template, as nulls='split' does "
+    "where records are written, or 0 or nothing in its place with nulls='zero'"
+)
 """Why a null does not fit."""
 
 

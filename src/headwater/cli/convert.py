@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from headwater.cli.progress import Progress
     from headwater.cli.query import Query
 
+    Messages = Literal["ipfix", "pcap"]
+
 _IPFIX: Literal["ipfix"] = "ipfix"
-_SUFFIXES: dict[str, Format | Literal["ipfix"]] = {
+_PCAP: Literal["pcap"] = "pcap"
+_SUFFIXES: dict[str, Format | Messages] = {
     ".ndjson": "ndjson",
     ".jsonl": "ndjson",
     ".json": "ndjson",
@@ -33,6 +36,7 @@ _SUFFIXES: dict[str, Format | Literal["ipfix"]] = {
     ".ipc": "arrow",
     ".feather": "arrow",
     ".ipfix": _IPFIX,
+    ".pcap": _PCAP,
 }
 
 
@@ -46,6 +50,7 @@ _SUFFIXES: dict[str, Format | Literal["ipfix"]] = {
         "zcat flows.ipfix.gz | headwater convert - - --to ndjson | jq .octetDeltaCount",
         "headwater convert netflow.pcap flows.ipfix.zst",
         "headwater convert flows.parquet flows.ipfix",
+        "headwater convert flows.ipfix flows.pcap",
     )
 )
 @click.argument("sources", metavar="SOURCE...", nargs=-1)
@@ -53,11 +58,17 @@ _SUFFIXES: dict[str, Format | Literal["ipfix"]] = {
 @click.option(
     "--to",
     "format",
-    type=click.Choice(["ndjson", "csv", "parquet", "arrow", "ipfix"]),
+    type=click.Choice(["ndjson", "csv", "parquet", "arrow", "ipfix", "pcap"]),
     help="Format; otherwise DEST's suffix decides.",
 )
 @click.option("-f", "--force", is_flag=True, help="Replace DEST if it exists.")
 @click.option("-n", "most", type=click.IntRange(0), metavar="N", help="Stop after N records.")
+@click.option(
+    "--mtu",
+    type=click.IntRange(1),
+    metavar="OCTETS",
+    help="Octets of an IPFIX Message at most; 512 in a capture, otherwise 65535.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
 @choosing_options
 @reading_options
@@ -66,16 +77,17 @@ def convert(
     ctx: click.Context,
     sources: tuple[str, ...],
     destination: str,
-    format: Format | Literal["ipfix"] | None,
+    format: Format | Messages | None,
     force: bool,
     most: int | None,
+    mtu: int | None,
     quiet: bool,
     **asked: Unpack[ChoosingOptions],
 ) -> None:
-    """Write the records of SOURCE to DEST: Parquet, Arrow, CSV, NDJSON or IPFIX, by the suffix of DEST.
+    """Write the records of SOURCE to DEST: Parquet, Arrow, CSV, NDJSON, IPFIX or pcap, by the suffix of DEST.
 
-    SOURCE holds IPFIX, NetFlow, or a packet capture with these in it (pcap, pcapng), compressed or not. For an IPFIX
-    file it may also be a table, by its suffix: Parquet, Arrow, CSV or NDJSON, whose columns go by names of elements.
+    SOURCE holds IPFIX, NetFlow, or a packet capture with these in it (pcap, pcapng), compressed or not. For IPFIX
+    it may also be a table, by its suffix: Parquet, Arrow, CSV or NDJSON, whose columns go by names of elements.
 
     DEST appears when it is complete, or not at all. - is stdout and needs --to.
 
@@ -85,7 +97,8 @@ def convert(
     in CSV and NDJSON. Where Templates disagree about the width of an integer, its column is as wide as the widest.
 
     An IPFIX file (.ipfix, also with .gz, .bz2, .xz, .zst or .lz4 behind it) has options records, domains and export
-    times, too; times of NetFlow that count from when the exporter began become times since 1970.
+    times, too; times of NetFlow that count from when the exporter began become times since 1970. A capture (.pcap) has
+    the same as Messages in UDP datagrams.
     """
     from headwater.cli.outcome import finish, tell_nothing
     from headwater.cli.progress import Progress
@@ -99,7 +112,7 @@ def convert(
     # a signal to end must not leave half a file behind
     before = signal.signal(signal.SIGTERM, _stop)
     progress = Progress(is_on=not quiet and sys.stderr.isatty())
-    query, conversion = _conversion(sources, destination, format, most, asked, progress)
+    query, conversion = _conversion(sources, destination, format, most, mtu, asked, progress)
     try:
         with open_output(destination, force=force) as file:
             conversion.write(file, is_stream=destination == "-")
@@ -121,33 +134,37 @@ def convert(
 def _conversion(
     sources: Sequence[str],
     destination: str,
-    format: Format | Literal["ipfix"],
+    format: Format | Messages,
     most: int | None,
+    mtu: int | None,
     asked: ChoosingOptions,
     progress: Progress,
 ) -> tuple[Query | None, Conversion | IpfixConversion | TableConversion]:
     """What is asked of the sources, None if they are tables; and what does it."""
     from headwater.cli.query import Query
 
-    if format != _IPFIX:
+    if format not in (_IPFIX, _PCAP):
+        if mtu is not None:
+            raise click.UsageError("--mtu is about Messages of IPFIX")
         from headwater.cli.converting import Conversion
 
         query = Query.of(sources, asked, most=most)
         return query, Conversion(query, format, progress.begin)
-    from headwater.cli.converting_ipfix import IpfixConversion, TableConversion, refuse_choosing, table_kinds
+    from headwater.cli.converting_ipfix import Container, IpfixConversion, TableConversion, refuse_choosing, table_kinds
 
+    container = Container(format, destination, mtu)
     kinds = table_kinds(sources)
     if kinds:
         refuse_choosing(asked)
-        return None, TableConversion(sources, kinds, destination, with_registry(asked["registry"]), most)
+        return None, TableConversion(sources, kinds, container, with_registry(asked["registry"]), most)
     adds_times = not asked["select"] and not asked["resolve_time"]
     if not asked["select"]:
         asked["with_options"] = asked["resolve_time"] = True
     query = Query.of(sources, asked, most=most)
-    return query, IpfixConversion(query, destination, adds_times, progress.begin)
+    return query, IpfixConversion(query, container, adds_times, progress.begin)
 
 
-def _format_of(destination: str) -> Format | Literal["ipfix"]:
+def _format_of(destination: str) -> Format | Messages:
     from headwater.sinks.ipfix_compression import SUFFIXES
 
     path = Path(destination)

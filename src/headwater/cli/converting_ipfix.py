@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
 from headwater.batch.schema import Schema
+from headwater.errors import EncodeError, HeadwaterError, UnknownElement
 from headwater.process.translating import RESOLVED
 from headwater.process.writing import Writer
-from headwater.process.writing_parts import by_domain
+from headwater.process.writing_capture import CaptureWriter
+from headwater.process.writing_checks import behind
+from headwater.process.writing_parts import Part, by_domain
+from headwater.session.exporting import DATAGRAM
 from headwater.sinks.ipfix_compression import SUFFIXES, compression_of
-from headwater.wire.dialect import IPFIX
+from headwater.wire.dialect import IPFIX, MAX_MESSAGE
 
 if TYPE_CHECKING:
     from headwater.batch import Batch
@@ -57,16 +61,32 @@ def refuse_choosing(asked: ChoosingOptions) -> None:
             raise click.UsageError(f"--{option} chooses records of flow export, and the sources are tables")
 
 
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What Messages are put into. destination: its name. mtu: octets of a Message at most."""
+
+    kind: Literal["ipfix", "pcap"]
+    destination: str
+    mtu: int | None
+
+    def writer(self, file: Writable, registry: Registry | None = None) -> Writer:
+        """What writes such a file."""
+        if self.kind == "pcap":
+            return CaptureWriter(file, mtu=self.mtu or DATAGRAM, registry=registry, nulls="split")
+        compression = compression_of(self.destination, None)
+        return Writer(file, compression=compression, mtu=self.mtu or MAX_MESSAGE, registry=registry, nulls="split")
+
+
 @dataclass(slots=True)
 class IpfixConversion:
-    """One run of `convert` from flow export to an IPFIX file.
+    """One run of `convert` from flow export to an IPFIX file or a capture.
 
-    destination: its name. adds_times: whether times that count from when the exporter began are resolved for NetFlow
-    only, whose headers have what IPFIX cannot say. records: written so far. warnings: what was left out.
+    container: what kind of file. adds_times: whether times that count from when the exporter began are resolved for
+    NetFlow only, whose headers have what IPFIX cannot say. records: written so far. warnings: what was left out.
     """
 
     query: Query
-    destination: str
+    container: Container
     adds_times: bool
     progress: Callable[[str], Progress | None]
     records: int = 0
@@ -74,12 +94,20 @@ class IpfixConversion:
 
     def write(self, file: Writable, *, is_stream: bool) -> None:
         """Read everything and write it to the file."""
-        with _writer(file, self.destination) as writer:
-            for picked in chain.from_iterable(self.query.windows(progress=self.progress("writing"))):
-                batch = _only(picked.batch, self._names(picked))
-                for part in by_domain(batch, picked.sets, picked.mask):
+        with self.container.writer(file) as writer:
+            for window in self.query.windows(progress=self.progress("writing")):
+                for part in self._parts(window):
                     self.records += writer.write(part.data, domain=part.domain, export_time=part.export_time)
             self.warnings = writer.warnings
+
+    def _parts(self, window: Sequence[Picked]) -> Iterable[Part]:
+        """The records by domain; for a capture by Export Time, too, in its order."""
+        by_time = self.container.kind == "pcap"
+        parts = chain.from_iterable(
+            by_domain(_only(picked.batch, self._names(picked)), picked.sets, picked.mask, by_time=by_time)
+            for picked in window
+        )
+        return sorted(parts, key=lambda part: part.export_time or 0) if by_time else parts
 
     def _names(self, picked: Picked) -> Sequence[str]:
         names = self.query.columns_of(picked.batch)
@@ -94,7 +122,7 @@ class TableConversion:
 
     sources: Sequence[str]
     kinds: Sequence[str]
-    destination: str
+    container: Container
     registry: Registry
     most: int | None = None
     records: int = 0
@@ -102,22 +130,25 @@ class TableConversion:
 
     def write(self, file: Writable, *, is_stream: bool) -> None:
         """Read everything and write it to the file."""
-        with _writer(file, self.destination, self.registry) as writer:
-            for part in self._parts():
-                left = len(part) if self.most is None else self.most - self.records
-                self.records += writer.write(part[:left])
-                if self.records == self.most:
-                    break
+        with self.container.writer(file, self.registry) as writer:
+            for source, kind in zip(self.sources, self.kinds, strict=True):
+                self._write_table(writer, source, kind)
 
-    def _parts(self) -> Iterator[Any]:
+    def _write_table(self, writer: Writer, source: str, kind: str) -> None:
         from headwater.sinks.ipfix_tables import table_parts
 
-        for source, kind in zip(self.sources, self.kinds, strict=True):
-            yield from table_parts(source, kind)
-
-
-def _writer(file: Writable, destination: str, registry: Registry | None = None) -> Writer:
-    return Writer(file, compression=compression_of(destination, None), registry=registry, nulls="split")
+        before = self.records
+        for part in table_parts(source, kind):
+            left = len(part) if self.most is None else self.most - self.records
+            try:
+                self.records += writer.write(part[:left])
+            except EncodeError as bad:
+                told = behind(bad, self.records - before)
+                raise EncodeError(f"{source}: {told}", column=told.column, row=told.row) from bad
+            except UnknownElement as bad:
+                raise HeadwaterError(f"{source}: {bad}") from bad
+            if self.records == self.most:
+                break
 
 
 def _only(batch: Batch, names: Sequence[str]) -> Batch:

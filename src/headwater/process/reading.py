@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from headwater.batch.cells import Addresses, ListStyle, Times
     from headwater.batch.schema import Schema
     from headwater.model.registry import Registry
+    from headwater.session.events import DataSets
     from headwater.session.key import KeyPolicy
     from headwater.session.limits import Limits
 
@@ -227,6 +228,13 @@ class Reading(Iterator[Batch]):
         """Records as dicts in the order of the wire, instead of batches; for the options see `Batch.rows`."""
         Style(addresses, times, lists)  # a wrong option is told now
         return self._begin(self._sources.records(addresses=addresses, times=times, lists=lists))
+
+    def windows(self) -> Generator[list[tuple[DataSets, Batch]]]:
+        """Batches with the Data Sets that they were made of, instead of batches alone.
+
+        Their Messages say domain and Export Time; the batches of one list have a common order, that of the wire.
+        """
+        return self._begin(self._sources.windows())
 
     def close(self) -> None:
         """Stop and let go of files. The report stays as it is."""

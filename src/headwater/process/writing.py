@@ -6,20 +6,20 @@ import contextlib
 import logging
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from datetime import datetime
-from numbers import Real
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 
 from headwater.batch.batch import Batch
 from headwater.batch.encode import Encoder
 from headwater.batch.incoming import chunks_of, columns_of, split_nulls, template_for
-from headwater.errors import EncodeError, HeadwaterError
-from headwater.model.template import Template, parse_template
+from headwater.errors import EncodeError, HeadwaterError, SourceError
+from headwater.model.template import Template
 from headwater.process.translating import translated
+from headwater.process.writing_checks import Time, behind, check_domain, check_record, parsed, seconds_of, without_row
 from headwater.process.writing_files import Target
 from headwater.process.writing_options import message_records, session_records
 from headwater.process.writing_output import Output
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from headwater.sinks.output import Writable
 
 Nulls = Literal["error", "zero", "split"]
-Time = float | datetime
 
 _ROWS: Final = 4096
 """Records that `add` keeps until they are written together: one by one they would cost a hundred times as much."""
@@ -60,8 +59,10 @@ class Writer:
     A new file gets its name when it is first flushed, or else when it is closed: until then another file of that name
     stays as it is. What `flush` confirmed stays, even if the process is killed or the machine stops; behind it there
     may then be a part of a Message, which every reader reports and append=True cuts off. A write that fails (full disk)
-    raises one SourceError; the file ends with the last whole Message before it and can still be read.
-    Nothing is opened before the first write, or `with`.
+    raises one SourceError, as all do after it; the file ends with the last whole Message before it, a compressed one
+    perhaps with fewer of those since the last flush, and can still be read.
+    Nothing is opened before the first write, or `with`. An exception in the block of `with` before any record was
+    written leaves what was there, as `abandon` does.
 
     path: a path, "-" for standard output, or a file object. domain: the Observation Domain of all records; None = that
         of each Batch, 0 for other data. force: replace a file that exists.
@@ -79,12 +80,14 @@ class Writer:
         (RFC 5610) of enterprise elements goes before their first use.
     lengths: of fields whose length nobody has said: "native"; "auto" = the fewest octets that hold the values that are
         written together; or octets by column name. nulls: "error", "zero" in their place, or "split" = a Template for
-        each set of columns that have values.
+        each set of columns that have values. allow_rounding: cut times to the unit of their element.
     clock: seconds since 1970, for export times that are not given.
 
     warnings: what was cut off the file added to, what a Writer that was killed has left unfinished, and what NetFlow
     has that IPFIX cannot say.
     """
+
+    _transport: ClassVar = Transport.FILE
 
     def __init__(
         self,
@@ -104,18 +107,22 @@ class Writer:
         describe: bool = False,
         lengths: Lengths = "native",
         nulls: Nulls = "error",
+        allow_rounding: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         if nulls not in ("error", "zero", "split"):
             raise HeadwaterError(f"nulls must be 'error', 'zero' or 'split', not {nulls!r}")
+        if type(mtu) is not int:
+            raise HeadwaterError(f"mtu is a number of octets, not {mtu!r}")
+        check_domain(domain)
         self.warnings: list[str] = []
         self._target = Target(path, compression, append, force, rotate)
         self._domain, self._registry, self._clock = domain, registry, clock
-        self._lengths, self._nulls = lengths, nulls
+        self._lengths, self._nulls, self._allow_rounding = lengths, nulls, allow_rounding
         own = message_records(message_details, registry, checksum=checksum)
         described = list(session_records(session_details, time_window, registry))
         self._session = ExportSession(
-            Transport.FILE, mtu=mtu - octets_of(own), registry=registry, describe=describe, monotonic=False
+            self._transport, mtu=mtu - octets_of(own), registry=registry, describe=describe, monotonic=False
         )
         self._output = Output(self._target, self._session, own, described, domain or 0, clock)
         self._encoder, self._again = (
@@ -123,7 +130,7 @@ class Writer:
         )
         self._rows: dict[Any, list[Any]] = {}
         self._waiting = 0
-        self._is_open = self._is_closed = False
+        self._is_open = self._is_closed = self._is_flushed = False
 
     @property
     def records(self) -> int:
@@ -143,6 +150,12 @@ class Writer:
         if kind is None:
             self.close()
         else:  # what was written before stays; what else goes wrong is not what the caller should see
+            with contextlib.suppress(HeadwaterError):
+                self._close(is_whole=False)
+
+    def __del__(self) -> None:
+        if getattr(self, "_is_open", False) and not self._is_closed:  # it may not have come as far as that
+            warnings.warn(f"{self!r} was not closed", ResourceWarning, source=self, stacklevel=2)
             with contextlib.suppress(HeadwaterError):
                 self.close()
 
@@ -173,28 +186,46 @@ class Writer:
         self._write_rows()
         before = self.records
         wanted = None if template is None else self._parsed(template)
-        given = _seconds(export_time)
+        given = seconds_of(export_time)
+        check_domain(domain)
         for part in parts_of(data, self._domain if domain is None else domain):
             now = next((time for time in (given, part.export_time) if time is not None), self._clock())
             found = translated(part.data, self._session.registry, part.domain) if wanted is None else None
             if found is not None:
                 self._tell(found.left_out)
-                self._write(self._columns(found.columns, found.template, allow_rounding=True), part.domain, now)
+                incoming = self._columns(found.columns, found.template, allow_rounding=True)
+                self._write(incoming, part.domain, now, nulls="split")  # not each record has each time
                 continue
-            for incoming in chunks_of(part.data, template=wanted, registry=self._session.registry):
-                self._write(incoming, part.domain, now, is_decoded=isinstance(part.data, Batch))
+            how = {"registry": self._session.registry, "allow_rounding": self._allow_rounding}
+            is_decoded, done = isinstance(part.data, Batch), 0
+            try:
+                for incoming in chunks_of(part.data, template=wanted, **how):
+                    self._write(incoming, part.domain, now, is_decoded=is_decoded)
+                    done += incoming.count
+            except EncodeError as bad:
+                if not done:
+                    raise
+                raise behind(bad, done) from bad
         return self.records - before
 
-    def add(self, record: Any, template: Template | None = None, *, domain: int | None = None) -> None:
+    def add(self, record: Any, template: Specs | None = None, *, domain: int | None = None) -> None:
         """Take one record: a dict, a tuple (with a Template) or a mapped object, not to be changed after that.
 
         It is written with others, some thousand later, or by `flush` or `close`; only then a value that cannot go on
-        the wire is told. See `record` for one that is checked at once.
+        the wire is told. See `record` for one that is checked at once. Raises EncodeError for what is no record at all.
         """
         if self._is_closed or not self._is_open:
             self._open()
+        if template is not None and not isinstance(template, Template):
+            template = self._parsed(template)
         kind = tuple(record) if type(record) is dict or isinstance(record, Mapping) else type(record)
-        self._rows.setdefault((template, domain, kind), []).append(record)
+        key = template, domain, kind
+        same = self._rows.get(key)
+        if same is None:
+            check_domain(domain)
+            check_record(record, template)
+            same = self._rows[key] = []
+        same.append(record)
         self._waiting += 1
         if self._waiting >= _ROWS:
             self._write_rows()
@@ -218,13 +249,13 @@ class Writer:
 
     @contextlib.contextmanager
     def messages(self, *, domain: int | None = None, export_time: Time | None = None) -> Iterator[MessageBuilder]:
-        """Messages of a domain written by hand, Set by Set, with the Templates that `template` has given.
+        """Messages of a domain written by hand, Set by Set, with Templates that `template` has given for that domain.
 
         The last one is finished when the block ends; an exception forgets it.
         """
         self._open()
         self._write_rows()
-        place, given = self._domain_of(domain), _seconds(export_time)
+        place, given = self._domain_of(domain), seconds_of(export_time)
         now = self._clock() if given is None else given
         self._output.turn(now)
         self._output.announce(place, now)
@@ -246,25 +277,36 @@ class Writer:
         self._check_open()
         self._write_rows()
         self._output.flush()
+        self._is_flushed = True
 
     def close(self) -> None:
         """Write what is left, and let go of the file; one without records has a Message without Sets.
 
-        Raises as `write` does; the file is let go of all the same.
+        Raises as `write` does; the file is let go of all the same, as by `abandon` if no record was ever written.
         """
-        if self._is_closed or not self._is_open:
-            self._is_closed = True
-            return
-        try:
-            self._write_rows()
-        finally:
-            self._is_closed = True
-            self._output.close()
+        self._close(is_whole=True)
 
     def abandon(self) -> None:
         """Let go of the file without what is left to write; nothing is left of a new one that was never flushed."""
         self._is_closed = True
         self._output.abandon()
+
+    def _close(self, *, is_whole: bool) -> None:
+        """is_whole: what is there is what should be, even if it is nothing."""
+        if self._is_closed or not self._is_open:
+            self._is_closed = True
+            return
+        try:
+            self._write_rows()
+        except BaseException:
+            is_whole = False
+            raise
+        finally:
+            self._is_closed = True
+            if is_whole or self.records or self._is_flushed:
+                self._output.close()
+            else:
+                self._output.abandon()
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -289,40 +331,53 @@ class Writer:
     def _write_rows(self) -> None:
         """Write what `add` has taken. A record that cannot go on the wire is told when all others are written."""
         rows, self._rows, self._waiting = self._rows, {}, 0
-        wrong: EncodeError | None = None
-        for (template, domain, _), some in rows.items():
-            while some:
-                try:
-                    self._write(self._columns(some, template), self._domain_of(domain), self._clock())
-                    break
-                except EncodeError as bad:
-                    wrong = wrong or bad
-                    del some[slice(bad.row, None if bad.row is None else bad.row + 1)]
-        if wrong is not None:
-            raise wrong
+        wrong = [
+            bad for (template, domain, _), some in rows.items() for bad in self._write_some(some, template, domain)
+        ]
+        if wrong:
+            if len(wrong) > 1:
+                wrong[0].add_note(f"{len(wrong):,} of the records that were added are left out")
+            raise wrong[0]
+
+    def _write_some(self, rows: list[Any], template: Template | None, domain: int | None) -> Iterator[HeadwaterError]:
+        """Write all that can go on the wire; what is wrong with the others, which are found by halving."""
+        try:
+            incoming = self._columns(rows, template, allow_rounding=self._allow_rounding)
+            self._write(incoming, self._domain_of(domain), self._clock())
+        except SourceError:
+            raise
+        except HeadwaterError as bad:
+            if len(rows) == 1:
+                yield without_row(bad)
+                return
+            half = len(rows) // 2
+            yield from self._write_some(rows[:half], template, domain)
+            yield from self._write_some(rows[half:], template, domain)
 
     def _columns(self, data: Any, template: Template | None, **options: Any) -> Incoming:
         return columns_of(data, template=template, registry=self._session.registry, **options)
 
-    def _tell(self, left_out: tuple[str, ...]) -> None:
-        for name in left_out:
-            warning = f"{name} is left out: it exists in NetFlow only"
+    def _tell(self, left_out: tuple[tuple[str, str], ...]) -> None:
+        for name, why in left_out:
+            warning = f"{name} is left out: {why}"
             if warning not in self.warnings:
                 self.warnings.append(warning)
 
-    def _write(self, incoming: Incoming, domain: int, now: float, *, is_decoded: bool = False) -> None:
+    def _write(
+        self, incoming: Incoming, domain: int, now: float, *, is_decoded: bool = False, nulls: Nulls | None = None
+    ) -> None:
         if incoming.count:
-            for encoded in self._encoded(incoming, domain, is_decoded=is_decoded):
+            for encoded in self._encoded(incoming, domain, nulls or self._nulls, is_decoded=is_decoded):
                 self._output.send(encoded, domain, now)
 
-    def _encoded(self, incoming: Incoming, domain: int, *, is_decoded: bool) -> list[Encoded]:
+    def _encoded(self, incoming: Incoming, domain: int, nulls: Nulls, *, is_decoded: bool) -> list[Encoded]:
         """All of it, before any of it is written. is_decoded: what a null hides goes out as it came."""
         encoder = self._again if is_decoded else self._encoder
-        if self._nulls != "split" or is_decoded:
+        if nulls != "split" or is_decoded:
             try:
                 return [self._encode(incoming, self._template_of(incoming, domain), domain, encoder)]
             except EncodeError:
-                if self._nulls != "split":
+                if nulls != "split":
                     raise
         parts = [part for _, part in split_nulls(incoming)]
         return [self._encode(part, self._template_of(part, domain), domain, encoder) for part in parts]
@@ -342,12 +397,7 @@ class Writer:
         return self._output.template(template_for(incoming, lengths=lengths), domain)
 
     def _parsed(self, template: Specs) -> Template:
-        if isinstance(template, Template):
-            return template
-        registry = self._session.registry
-        if isinstance(template, str):
-            return parse_template(template, 0, registry)
-        return Template.of(0, *template, registry=registry)
+        return parsed(template, self._session.registry)
 
     def _domain_of(self, domain: int | None) -> int:
         return domain if domain is not None else self._domain or 0
@@ -355,10 +405,3 @@ class Writer:
     def _put(self, message: bytes) -> None:
         octets = np.frombuffer(message, np.uint8)
         self._output.put([Outgoing(octets, np.array([0, len(octets)], np.int32))])
-
-
-def _seconds(time: Time | None) -> float | None:
-    seconds = time.timestamp() if isinstance(time, datetime) else time
-    if seconds is not None and not (isinstance(seconds, Real) and 0 <= seconds < 1 << 32):
-        raise HeadwaterError(f"export_time is a datetime, or seconds since 1970 in 32 bits, not {time!r}")
-    return seconds

@@ -42,6 +42,8 @@ class Target:
         if self.append and (self.path is None or self.rotation is not None):
             what = "a series of files" if self.path is not None else self.name
             raise HeadwaterError(f"append=True adds to a file that has a path, not to {what}")
+        if self.append and self.force:
+            raise HeadwaterError("append=True adds to a file, force=True replaces it: give one of them")
         if self.rotation is not None and self.path is None:
             raise HeadwaterError(f"rotate= needs the path that files are named by, not {self.name}")
         compression_of(self.name, self.compression)

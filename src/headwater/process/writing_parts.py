@@ -38,7 +38,7 @@ def parts_of(data: Any, domain: int | None) -> Iterator[Part]:
     Raises EncodeError for a Batch of several domains, which nothing tells apart.
     """
     if isinstance(data, Reading):
-        for window in data._begin(data._sources.windows()):
+        for window in data.windows():
             for sets, batch in window:
                 for part in by_domain(batch, sets):
                     yield part if domain is None else part._replace(domain=domain)
@@ -51,15 +51,18 @@ def parts_of(data: Any, domain: int | None) -> Iterator[Part]:
         yield Part(data, domain or 0)
 
 
-def by_domain(batch: Batch, sets: DataSets, mask: npt.NDArray[np.bool_] | None = None) -> Iterator[Part]:
+def by_domain(
+    batch: Batch, sets: DataSets, mask: npt.NDArray[np.bool_] | None = None, *, by_time: bool = False
+) -> Iterator[Part]:
     """The records of a batch where the mask is True; sets: what it was made of.
 
-    Those that are told apart by their Export Time only go together, unless they have values that are relative to it.
+    Those that are told apart by their Export Time only go together, unless `by_time` says otherwise, or they have
+    values that are relative to it.
     """
     domain = sets.messages.domain[sets.message]
     time = sets.messages.export_time[sets.message]
     kind = domain.astype(np.int64)
-    if _is_relative(batch.template):
+    if by_time or _is_relative(batch.template):
         kind = kind << 32 | time
     if not len(kind):
         return

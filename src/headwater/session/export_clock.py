@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from headwater.session.export_arguments import seconds
 from headwater.wire.dialect import Dialect
 
 if TYPE_CHECKING:
@@ -40,8 +41,11 @@ class ExportClock:
         return (self._latest_ms or 0) / 1000
 
     def at(self, now: float) -> Moment:
-        """That moment; with `monotonic` the latest there was, if `now` is before it."""
-        ms = round(now * 1000)
+        """That moment; with `monotonic` the latest there was, if `now` is before it.
+
+        Raises EncodeError for what no Export Time can be.
+        """
+        ms = round(seconds(now, "now") * 1000)
         if self._latest_ms is not None and ms < self._latest_ms and self._monotonic:
             self._counters["clock_went_back"] += 1
             ms = self._latest_ms

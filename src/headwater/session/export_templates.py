@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 from headwater.errors import EncodeError
-from headwater.model.template import Template
+from headwater.model.element import InformationElement
+from headwater.model.iespec import IESpec
+from headwater.model.registry import Registry
+from headwater.model.template import Field, Template, parse_template
+from headwater.session.export_arguments import whole
 from headwater.wire.dialect import FIRST_DATA_SET
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+Specs: TypeAlias = Template | str | Iterable[str | Field | IESpec | InformationElement]
+"""A Template, IESpecs one a line, or IESpecs one by one."""
 
 _LAST_ID = 65535
+
+
+def template_of(specs: Specs, registry: Registry) -> Template:
+    """The Template that they say; what is one has its id, others have none.
+
+    Raises UnknownElement, DecodeError for an IESpec that is none, EncodeError for what is no IESpec at all.
+    """
+    if isinstance(specs, Template):
+        return specs
+    if isinstance(specs, str):
+        return parse_template(specs, 0, registry)
+    given = tuple(specs) if isinstance(specs, Iterable) and not isinstance(specs, bytes | Mapping) else (specs,)
+    for spec in given:
+        if not isinstance(spec, str | Field | IESpec | InformationElement):
+            raise EncodeError(f"a template is a Template or IESpecs such as 'octetDeltaCount[4]', not {specs!r}")
+    return Template.of(0, *given, registry=registry)
 
 
 class ExportedTemplates:
@@ -53,7 +74,7 @@ class ExportedTemplates:
                 return self._known[known]
             rested = self._resting_id(template)
             id = self._free_id(now) if rested is None else rested
-        elif id in self._known:
+        elif whole(id, "id") in self._known:
             if self._known[id] != template:
                 detail = f"Template ID {id} has another content; withdraw that Template first (RFC 7011 §8.1)"
                 raise EncodeError(detail)

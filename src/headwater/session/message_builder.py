@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from headwater.errors import EncodeError
 from headwater.model.template import Template
+from headwater.session.export_arguments import domain_of, seconds, whole
 from headwater.session.export_tally import Tally
 from headwater.session.open_message import Item, Kind, Mark, OpenMessage, too_long
 from headwater.wire.dialect import FIRST_DATA_SET, IPFIX, MAX_MESSAGE, OPTIONS_TEMPLATE_SET, SET_HEADER, TEMPLATE_SET
@@ -21,8 +22,8 @@ _HEADER: Final = struct.Struct("!HHIII")
 class RecordBuilder:
     """One record on its way: values by name, in any order."""
 
-    def __init__(self, template: Template, fixed: Mapping[str, bytes]) -> None:
-        self._template = template
+    def __init__(self, template: Template, fixed: Mapping[str, bytes], export_time: int | None = None) -> None:
+        self._export_time = export_time
         self._fields = dict(zip(template.column_names, template.fields, strict=True))
         self._octets = dict(fixed)
         self._put: set[str] = set()
@@ -41,7 +42,7 @@ class RecordBuilder:
             raise EncodeError(f"the Template has no {name}; it has {', '.join(self._fields)}", column=name)
         if column in self._put:
             raise EncodeError(f"{column} has its value already", column=column)
-        self._octets[column] = write_value(self._fields[column], value)
+        self._octets[column] = write_value(self._fields[column], value, self._export_time)
         self._put.add(column)
 
     def octets(self) -> bytes:
@@ -69,7 +70,7 @@ class MessageBuilder:
         tally: Callable[[int], Tally] | None = None,
         align: int = 1,
     ) -> None:
-        if not IPFIX.header + SET_HEADER < mtu <= MAX_MESSAGE:
+        if not IPFIX.header + SET_HEADER < whole(mtu, "mtu") <= MAX_MESSAGE:
             raise EncodeError(f"mtu is {mtu}; Messages have from 21 to {MAX_MESSAGE} octets")
         self.mtu = mtu
         self.domain = 0
@@ -87,9 +88,9 @@ class MessageBuilder:
 
     def begin(self, domain: int = 0, export_time: float = 0.0) -> None:
         """Start a Message; one that is open is finished. export_time: seconds since 1970."""
+        number, time = domain_of(domain), int(seconds(export_time, "export_time"))
         self._finish()
-        self.domain = domain
-        self.export_time = int(export_time) & 0xFFFF_FFFF
+        self.domain, self.export_time = number, time
         self._start()
 
     def template(self, template: Template) -> None:
@@ -140,7 +141,7 @@ class MessageBuilder:
         """One record, added when the block ends; an exception undoes whatever the block has added to the Message."""
         mark = self.mark()
         try:
-            record = RecordBuilder(template, self._fixed.get(template, {}))
+            record = RecordBuilder(template, self._fixed.get(template, {}), self.export_time)
             yield record
             octets = record.octets()
             self.ensure_set(template.id)

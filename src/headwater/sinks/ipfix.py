@@ -41,6 +41,7 @@ class IpfixFile:
 
     def flush(self) -> None:
         """When this returns, what was written stays, whatever becomes of this process. Raises SourceError."""
+        self._check()
         self._end_member()
         self._file.confirm()
 
@@ -60,12 +61,15 @@ class IpfixFile:
         self._file.abandon()
 
     def _write(self, octets: bytes | memoryview) -> None:
-        if self.has_failed:
-            raise SourceError(f"{self.name} could not be written, and has ended", source=self.name)
+        self._check()
         if self._open_member is not None:
             self._member = self._member or self._open_member()
             octets = self._member.compress(octets)
         self._put(octets)
+
+    def _check(self) -> None:
+        if self.has_failed:
+            raise SourceError(f"{self.name} could not be written, and has ended", source=self.name)
 
     def _end_member(self) -> None:
         if self._member is not None:

@@ -64,6 +64,8 @@ class RegularFile:
             self._file = path.open("r+b", buffering=0) if partial is None else partial.open("xb", buffering=0)
             try:
                 self._take(was)
+                if partial is not None:
+                    keep_mode(path, partial)
                 self._file.truncate(size)
                 self._file.seek(size)
             except BaseException:
@@ -216,8 +218,11 @@ def give_final_name(path: Path) -> Path | None:
     return final
 
 
-def refuse_existing(path: Path, *, force: bool) -> bool:
-    """Whether the path is a device or a pipe. Raises SourceError if it is what should not be replaced."""
+def refuse_existing(path: Path, *, force: bool, how: str = "force=True replaces it, append=True adds to it") -> bool:
+    """Whether the path is a device or a pipe. Raises SourceError if it is what should not be replaced.
+
+    how: what the user can do to have it replaced.
+    """
     with writing(str(path)):
         try:
             mode = path.stat().st_mode
@@ -228,9 +233,16 @@ def refuse_existing(path: Path, *, force: bool) -> bool:
     if not stat.S_ISREG(mode):
         return True
     if not force:
-        message = f"{path} exists; force=True replaces it, append=True adds to it"
-        raise SourceError(message, source=str(path))
+        raise SourceError(f"{path} exists; {how}", source=str(path))
     return False
+
+
+def keep_mode(path: Path, successor: Path) -> None:
+    """Let a file be read by those only who may read the one that it is to replace, if there is one."""
+    with contextlib.suppress(OSError):  # there is none, or the file system has no modes
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            successor.chmod(stat.S_IMODE(mode))
 
 
 @contextlib.contextmanager

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import stat
 import sys
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Final, Protocol
 
-from headwater.errors import SourceError
+from headwater.sinks.ipfix_file import keep_mode, refuse_existing, sync_directory, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_HOW: Final = "--force replaces it"
 
 
 class Writable(Protocol):
@@ -38,66 +39,24 @@ def open_output(destination: str, *, force: bool = False) -> Iterator[IO[bytes]]
     path = Path(destination)
     if path.is_symlink():  # what it points to is replaced, not the link
         path = path.resolve()
-    if _is_special(path, force=force):
-        with _writable(destination), path.open("wb") as file:
+    if refuse_existing(path, force=force, how=_HOW):
+        with writing(destination), path.open("wb") as file:
             yield file
         return
     temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.part")
     try:  # a signal may come as soon as the file is there
-        with _writable(destination):
+        with writing(destination):
             file = temporary.open("xb")
+            keep_mode(path, temporary)
         with file:
             yield file
-            with _writable(destination):
+            with writing(destination):
                 file.flush()
                 os.fsync(file.fileno())
-        with _writable(destination):
-            _is_special(path, force=force)  # it may have appeared meanwhile
+        with writing(destination):
+            refuse_existing(path, force=force, how=_HOW)  # it may have appeared meanwhile
             temporary.replace(path)
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
-
-
-def _is_special(path: Path, *, force: bool) -> bool:
-    """Whether the path is something that cannot be replaced by a file. Raises SourceError if it should not be."""
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return False
-    except OSError as bad:
-        raise _refusal(str(path), bad) from None
-    if stat.S_ISDIR(mode):
-        raise SourceError(f"{path} is a directory; give the name of a file", source=str(path))
-    if not stat.S_ISREG(mode):
-        return True
-    if not force:
-        raise SourceError(f"{path} exists; --force replaces it", source=str(path))
-    return False
-
-
-@contextlib.contextmanager
-def _writable(destination: str) -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as bad:
-        if isinstance(bad, SourceError):
-            raise
-        raise _refusal(destination, bad) from None
-
-
-def _refusal(destination: str, bad: OSError) -> SourceError:
-    return SourceError(f"{destination} cannot be written: {(bad.strerror or str(bad)).lower()}", source=destination)
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make the new name last."""
-    with contextlib.suppress(OSError):  # not every file system can
-        handle = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -1,0 +1,38 @@
+"""What callers hand over, checked where it comes in, so that the mistake is told in their words."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from headwater.errors import EncodeError
+
+_DOMAINS = 1 << 32
+
+
+def whole(value: Any, name: str) -> int:
+    """The whole number that it is. name: of the argument. Raises EncodeError."""
+    try:
+        if not isinstance(value, bool):
+            return operator.index(value)
+    except TypeError:
+        pass
+    raise EncodeError(f"{name} is a whole number, not {value!r}")
+
+
+def domain_of(value: Any) -> int:
+    """The Observation Domain ID that it is. Raises EncodeError."""
+    number = whole(value, "domain")
+    if not 0 <= number < _DOMAINS:
+        raise EncodeError(f"domain is {number}; Observation Domain IDs have 32 bits (RFC 7011 §3.1)")
+    return number
+
+
+def seconds(value: Any, name: str) -> float:
+    """Seconds since 1970, as many as Export Times can be. Raises EncodeError."""
+    try:
+        if 0 <= value < 1 << 32:
+            return float(value)
+    except TypeError:
+        pass
+    raise EncodeError(f"{name} is in seconds since 1970, 32 bits, not {value!r}")
