@@ -19,12 +19,16 @@ DEBIAN_PACKAGES = {
     "nfcapd": "nfdump",
     "nfdump": "nfdump",
     "nfacctd": "pmacct",
+    "linux.uml": "user-mode-linux",
+    "insmod": "kmod",
+    "ip": "iproute2",
+    "busybox": "busybox-static",
 }
 
 
 def require_program(name: str) -> str:
     """The path of a program of DEBIAN_PACKAGES. Where it is not installed: skips the test, but in CI fails it."""
-    path = shutil.which(name) or shutil.which(name, path="/usr/sbin")
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
     if path:
         return path
     reason = f"{name} is not installed (Debian: apt-get install {DEBIAN_PACKAGES[name]})"

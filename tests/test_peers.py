@@ -28,4 +28,4 @@ def test_a_missing_program_fails_a_test_in_ci(monkeypatch: pytest.MonkeyPatch) -
 
 def test_an_installed_program_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name, path=None: f"{path}/{name}" if path else None)
-    assert peers.require_program("pmacctd") == "/usr/sbin/pmacctd"
+    assert peers.require_program("pmacctd") == "/usr/sbin:/sbin/pmacctd"

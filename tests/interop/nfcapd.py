@@ -25,15 +25,15 @@ def stored(folder: Path, datagrams: Iterable[bytes]) -> list[dict[str, Any]]:
     nfcapd, nfdump = shutil.which("nfcapd"), shutil.which("nfdump")
     assert nfcapd is not None
     assert nfdump is not None
-    port = _free_port()
+    port = free_udp_port()
     with (
         running([nfcapd, "-b", "127.0.0.1", "-p", str(port), "-w", str(folder)]),
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
     ):
-        _wait(port, is_bound=True)
+        wait_for(port, is_bound=True)
         for datagram in datagrams:
             sender.sendto(datagram, ("127.0.0.1", port))
-            _wait(port)  # until it is read, so that none is lost
+            wait_for(port)  # until it is read, so that none is lost
     flows = []
     for file in sorted(folder.glob("nfcapd.2*")):
         command = [nfdump, "-r", str(file), "-o", "json"]
@@ -42,14 +42,14 @@ def stored(folder: Path, datagrams: Iterable[bytes]) -> list[dict[str, Any]]:
     return flows
 
 
-def _free_port() -> int:
+def free_udp_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _wait(port: int, *, is_bound: bool = False) -> None:
+def wait_for(port: int, *, is_bound: bool = False) -> None:
     """Until a program is bound to the port, or has read all that was sent there."""
     end = time.monotonic() + DEADLINE_S
     while not _is_idle(port):

@@ -72,11 +72,11 @@ def listening(folder: Path) -> Iterator[int]:
     require_program("nfpcapd")  # of the same package
     program = shutil.which("nfcapd")
     assert program is not None
-    port = nfcapd._free_port()
+    port = nfcapd.free_udp_port()
     with running([program, "-b", "127.0.0.1", "-p", str(port), "-w", str(folder), "-B", str(4 << 20)]):
-        nfcapd._wait(port, is_bound=True)
+        nfcapd.wait_for(port, is_bound=True)
         yield port
-        nfcapd._wait(port)
+        nfcapd.wait_for(port)
 
 
 def shown(at_ms: int) -> str:
@@ -103,7 +103,7 @@ def test_nfcapd_stores_all_flows_with_their_values(version: int, mtu: int, tmp_p
 
 def test_nfacctd_counts_the_same(tmp_path: Path) -> None:
     program = require_program("pmacctd").replace("pmacctd", "nfacctd")
-    port = nfcapd._free_port()
+    port = nfcapd.free_udp_port()
     out = tmp_path / "out.json"
     config = tmp_path / "nfacctd.conf"
     config.write_text(
@@ -112,7 +112,7 @@ def test_nfacctd_counts_the_same(tmp_path: Path) -> None:
         f"print_output_file[p]: {out}\nprint_output_file_append[p]: true\nprint_refresh_time[p]: 1\n"
     )
     with running([program, "-f", str(config)]) as process:
-        nfcapd._wait(port, is_bound=True)
+        nfcapd.wait_for(port, is_bound=True)
         with Exporter(f"udp://127.0.0.1:{port}?rate=10000") as exporter:  # its plugin has a small buffer
             exporter.write(FLOWS)
         until(lambda: out.exists() and len(out.read_text().splitlines()) >= len(FLOWS))
