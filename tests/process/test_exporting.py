@@ -609,3 +609,16 @@ def test_collectors_that_stand_in_for_each_other_are_alike(urls: list[str]) -> N
 def test_wrong_arguments_are_told_at_once(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(HeadwaterError, match=message.replace("?", r"\?")):
         Exporter("udp://192.0.2.1", **arguments)
+
+
+def test_what_ipfix_has_no_word_for_is_left_out_and_told() -> None:
+    packet = build.netflow9(
+        build.netflow9_template(256, (60000, 2), (1, 4)),
+        build.any_set(256, build.uint(80, 2) + build.uint(9)),
+        count=2,
+    )
+    with TcpCollector() as collector, Exporter(collector.url) as exporter:
+        assert exporter.write(hw.read(packet)) == 1
+        assert collector.read(1) == [{"octetDeltaCount": 9}]
+        (warning,) = exporter.warnings
+    assert "is left out: v9/60000 has no element of IPFIX" in warning

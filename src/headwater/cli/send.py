@@ -139,6 +139,8 @@ def send(
     if not quiet:
         for report in reports:
             click.echo(f"headwater: {safe(str(report))} {progress.took}", err=True)
+        for warning in exporter.warnings:
+            click.echo(f"headwater: {safe(warning)}", err=True)
         if not exporter.netflow.is_lossless:
             for line in exporter.netflow.lines():
                 click.echo(f"headwater: {safe(line)}", err=True)

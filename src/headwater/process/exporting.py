@@ -179,6 +179,11 @@ class Exporter:
         """What collectors of NetFlow v5 and v9 could not be told of the records."""
         return self._parts.netflow
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was left out of records of NetFlow, because IPFIX has no word for it."""
+        return tuple(f"{name} is left out: {why}" for name, why in self._parts.left_out.items())
+
     # --- writing ---
 
     def write(self, data: Any, template: Specs | None = None, *, domain: int | None = None) -> int:

@@ -68,7 +68,8 @@ class Said(NamedTuple):
 class Parts:
     """Gives Templates their ids, which are the same in the sessions of all collectors, and lays records out.
 
-    booted: what NetFlow counts the times of flows from. netflow: what it could not be told.
+    booted: what NetFlow counts the times of flows from. netflow: what it could not be told. left_out: columns of
+    NetFlow that IPFIX has no word for, and why.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Parts:
             raise HeadwaterError(f"nulls must be 'error', 'zero' or 'split', not {nulls!r}")
         of_encoder: Literal["error", "zero"] = "zero" if nulls == "zero" else "error"
         self.netflow = NetflowReport()
+        self.left_out: dict[str, str] = {}
         self._domain, self._lengths, self._nulls, self._booted = domain, lengths, nulls, booted
         self._encoder, self._lossless = Encoder(nulls=of_encoder), Encoder(nulls=of_encoder, lossless=True)
         self._items: dict[tuple[Template, int], None] = {}
@@ -135,6 +137,7 @@ class Parts:
         data = _with_known_times(data, for_netflow=for_netflow)
         said = translated(data, registry) if wanted is None else None
         if said is not None:
+            self.left_out.update(said.left_out)
             # NetFlow v5 has residual nanoseconds, from which times of flows are counted in milliseconds
             yield columns_of(said.columns, template=said.template, registry=registry, allow_rounding=True)
         else:

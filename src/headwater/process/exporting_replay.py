@@ -36,7 +36,7 @@ def timed_parts(reading: Reading, by: By) -> Iterator[Timed]:
     by: Export Times, in seconds as IPFIX has them (with parts of seconds where NetFlow has them); or the times at which
     packets of a capture arrived, Export Times where none is known.
     """
-    for window in reading._begin(reading._sources.windows()):
+    for window in reading.windows():
         parts = [part for sets, batch in window for part in _parts(batch, sets, by)]
         parts.sort(key=lambda part: part.at)
         yield from parts
