@@ -176,6 +176,16 @@ def test_octets_of_a_message_are_no_option_of_tables_nor_more_than_a_datagram_ha
     assert not list(tmp_path.glob("out.*"))
 
 
+def test_a_record_that_no_datagram_has_room_for_says_what_to_do(run: Run, tmp_path: Path) -> None:
+    table, out = tmp_path / "table.csv", tmp_path / "out.pcap"
+    table.write_text(f"interfaceName\n{'x' * 600}\n")
+    result = run("convert", table, out)
+    assert result.exit_code != 0
+    assert "--mtu gives Messages more of it" in result.stderr
+    assert run("convert", "--mtu", "1400", table, out).exit_code == 0
+    assert rows(out) == [{"interfaceName": "x" * 600}]
+
+
 def datagrams_of(path: Path) -> list[tuple[int, bytes]]:
     """(second, what it carries) of each UDP datagram of a capture."""
     octets, at, found = path.read_bytes(), 24, []

@@ -409,3 +409,23 @@ def test_a_damaged_octet_is_found_by_the_checksum(tmp_path: Path) -> None:
     with hw.read(octets.replace(bytes([192, 0, 2, 1]), bytes([192, 0, 2, 200]))) as reading:
         list(reading)
     assert list(reading.report.faults) == ["checksum"]
+
+
+def test_export_times_do_not_go_back_where_records_are_put_together_by_template(tmp_path: Path) -> None:
+    ports, octets = template(256, (7, 2)), template(257, (1, 4))
+    messages = [
+        message(template_set(ports, octets), export_time=100),
+        message(data_set(256, uint(1, 2)), export_time=101),
+        message(data_set(257, uint(2)), export_time=102, sequence=1),
+        message(data_set(256, uint(3, 2)), export_time=103, sequence=2),
+    ]
+    with Writer(tmp_path / "f.ipfix") as writer:
+        writer.write(hw.read(b"".join(messages)))
+    times = []
+    octets_written = (tmp_path / "f.ipfix").read_bytes()
+    at = 0
+    while at < len(octets_written):
+        times.append(int.from_bytes(octets_written[at + 4 : at + 8], "big"))
+        at += int.from_bytes(octets_written[at + 2 : at + 4], "big")
+    assert times == sorted(times)
+    assert times[-1] == 103

@@ -287,7 +287,7 @@ def run(script: str, folder: Path, *, expect: int = 0) -> str:
         folder = Path({str(folder)!r})
     """
     program = textwrap.dedent(before) + textwrap.dedent(script)
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-B", "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == expect, done.stderr
     return done.stdout
 

@@ -222,7 +222,7 @@ def in_small_file_system(script: str, folder: Path, limit: int) -> str:
         folder = Path({str(folder)!r})
     """
     program = textwrap.dedent(before) + textwrap.dedent(script)
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-B", "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

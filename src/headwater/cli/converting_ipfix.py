@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -16,7 +17,7 @@ from headwater.process.translating import RESOLVED
 from headwater.process.writing import Writer
 from headwater.process.writing_capture import CaptureWriter
 from headwater.process.writing_checks import behind
-from headwater.process.writing_parts import Part, by_domain
+from headwater.process.writing_parts import Part, ascending, by_domain
 from headwater.session.exporting import DATAGRAM
 from headwater.sinks.ipfix_compression import SUFFIXES, compression_of
 from headwater.wire.dialect import IPFIX, MAX_MESSAGE
@@ -69,8 +70,18 @@ class Container:
     destination: str
     mtu: int | None
 
-    def writer(self, file: Writable, registry: Registry | None = None) -> Writer:
+    @contextlib.contextmanager
+    def open(self, file: Writable, registry: Registry | None = None) -> Iterator[Writer]:
         """What writes such a file."""
+        with self._writer(file, registry) as writer:
+            try:
+                yield writer
+            except EncodeError as bad:
+                if self.kind != "pcap" or self.mtu is not None or "has room for" not in str(bad):
+                    raise
+                raise EncodeError(f"{bad}; --mtu gives Messages more of it", row=bad.row) from bad
+
+    def _writer(self, file: Writable, registry: Registry | None) -> Writer:
         if self.kind == "pcap":
             return CaptureWriter(file, mtu=self.mtu or DATAGRAM, registry=registry, nulls="split")
         compression = compression_of(self.destination, None)
@@ -94,7 +105,7 @@ class IpfixConversion:
 
     def write(self, file: Writable, *, is_stream: bool) -> None:
         """Read everything and write it to the file."""
-        with self.container.writer(file) as writer:
+        with self.container.open(file) as writer:
             for window in self.query.windows(progress=self.progress("writing")):
                 for part in self._parts(window):
                     self.records += writer.write(part.data, domain=part.domain, export_time=part.export_time)
@@ -107,7 +118,7 @@ class IpfixConversion:
             by_domain(_only(picked.batch, self._names(picked)), picked.sets, picked.mask, by_time=by_time)
             for picked in window
         )
-        return sorted(parts, key=lambda part: part.export_time or 0) if by_time else parts
+        return sorted(parts, key=lambda part: part.export_time or 0) if by_time else ascending(parts)
 
     def _names(self, picked: Picked) -> Sequence[str]:
         names = self.query.columns_of(picked.batch)
@@ -130,7 +141,7 @@ class TableConversion:
 
     def write(self, file: Writable, *, is_stream: bool) -> None:
         """Read everything and write it to the file."""
-        with self.container.writer(file, self.registry) as writer:
+        with self.container.open(file, self.registry) as writer:
             for source, kind in zip(self.sources, self.kinds, strict=True):
                 self._write_table(writer, source, kind)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -39,9 +39,8 @@ def parts_of(data: Any, domain: int | None) -> Iterator[Part]:
     """
     if isinstance(data, Reading):
         for window in data.windows():
-            for sets, batch in window:
-                for part in by_domain(batch, sets):
-                    yield part if domain is None else part._replace(domain=domain)
+            parts = (part for sets, batch in window for part in by_domain(batch, sets))
+            yield from ascending(parts if domain is None else (part._replace(domain=domain) for part in parts))
     elif domain is None and isinstance(data, Batch):
         if data.domain is None and data.num_rows:
             what = "the batch has records of several Observation Domains"
@@ -76,6 +75,20 @@ def by_domain(
         rows = picked[kind[set_of] == number]
         mine = np.flatnonzero(kind == number)
         yield Part(batch.take(rows), int(domain[mine[0]]), float(time[mine].max()))
+
+
+def ascending(parts: Iterable[Part]) -> Iterator[Part]:
+    """Parts of one window with Export Times that do not go back within a domain (RFC 5655 §7.2).
+
+    Records are put together by Template, so those of one come before earlier ones of the next. Values that are relative
+    to the Export Time keep theirs.
+    """
+    latest: dict[int, float] = {}
+    for part in parts:
+        time = part.export_time
+        if time is not None and not _is_relative(part.data.template):
+            time = latest[part.domain] = max(time, latest.get(part.domain, time))
+        yield part._replace(export_time=time)
 
 
 def messages_of(encoded: Encoded, *, one_by_one: bool) -> Iterator[Encoded]:
