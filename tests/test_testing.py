@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +112,22 @@ def test_nothing_of_headwater_is_needed() -> None:
     modules = {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
     modules |= {str(node.module) for node in imports if isinstance(node, ast.ImportFrom)}
     assert modules == {"__future__", "collections.abc", "ipaddress", "struct"}
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: t.template(256, (8, 4), count=70000), "count is 70000, which does not fit its 16 bits"),
+        (lambda: t.message(bytes(70000)), "length is 70016, which does not fit its 16 bits"),
+        (lambda: t.message(domain=1 << 32), "domain is 4294967296, which does not fit its 32 bits"),
+        (lambda: t.var(bytes(70000)), "length is 70000, which does not fit its 16 bits"),
+        (lambda: t.field(-1, 4), "id is -1"),
+        (lambda: t.uint(256, 1), "256 is no unsigned integer of 1 octets"),
+        (lambda: t.sint(-129, 1), "-129 is no signed integer of 1 octets"),
+        (lambda: t.netflow5(sampling=1 << 16), "sampling is 65536"),
+        (lambda: t.netflow9(count=-1), "count is -1"),
+    ],
+)
+def test_what_a_field_has_no_bits_for_is_refused_with_its_name(make: Callable[[], bytes], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        make()

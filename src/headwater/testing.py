@@ -10,7 +10,8 @@ Small functions that nest as the octets do; each returns bytes exactly as on the
 
 A field is `(id, length)` or `(id, length, pen)`. Nothing is checked or corrected: `length=`, `count=`, `version=` and
 `padding=` override what would be right, so the same functions write the wrong octets, and `cut` and `patched` spoil
-what they wrote. Plain `struct`: nothing of headwater's own encoder is used, so that these octets can test it, too.
+what they wrote. Only what a field has no bits for is a ValueError, with its name. Plain `struct`: nothing of
+headwater's own encoder is used, so that these octets can test it, too.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ def message(
 ) -> bytes:
     """A message: 16 octets of header, then the sets."""
     body = b"".join(sets)
-    return struct.pack("!HHIII", version, _default(length, 16 + len(body)), export_time, sequence, domain) + body
+    return (
+        _packed("HHIII", version=version, length=_default(length, 16 + len(body)), export_time=export_time,
+                sequence=sequence, domain=domain) + body
+    )  # fmt: skip
 
 
 def file(*messages: bytes) -> bytes:
@@ -53,7 +57,7 @@ def file(*messages: bytes) -> bytes:
 def any_set(set_id: int, body: bytes, *, padding: int = 0, length: int | None = None) -> bytes:
     """A set of any id: 4 octets of header, the body, zero octets of padding."""
     body += bytes(padding)
-    return struct.pack("!HH", set_id, _default(length, 4 + len(body))) + body
+    return _packed("HH", set_id=set_id, length=_default(length, 4 + len(body))) + body
 
 
 def template_set(*templates: bytes, padding: int = 0, length: int | None = None) -> bytes:
@@ -76,22 +80,25 @@ def data_set(template_id: int, *records: bytes, padding: int = 0, length: int | 
 
 def field(id: int, length: int, pen: int = 0) -> bytes:
     """A Field Specifier; the enterprise bit is set when there is a `pen`."""
-    return struct.pack("!HHI", id | 0x8000, length, pen) if pen else struct.pack("!HH", id, length)
+    if not pen:
+        return _packed("HH", id=id, length=length)
+    return _packed("HHI", id=id | 0x8000, length=length, pen=pen)
 
 
 def template(template_id: int, *fields: FieldSpec, count: int | None = None) -> bytes:
     """A Template Record."""
-    return struct.pack("!HH", template_id, _default(count, len(fields))) + _fields(fields)
+    return _packed("HH", template_id=template_id, count=_default(count, len(fields))) + _fields(fields)
 
 
 def options_template(template_id: int, *fields: FieldSpec, scope: int = 1, count: int | None = None) -> bytes:
     """An Options Template Record; the first `scope` fields are the scope."""
-    return struct.pack("!HHH", template_id, _default(count, len(fields)), scope) + _fields(fields)
+    head = _packed("HHH", template_id=template_id, count=_default(count, len(fields)), scope=scope)
+    return head + _fields(fields)
 
 
 def withdrawal(template_id: int) -> bytes:
     """A withdrawal: 256 and up one template, 2 all templates, 3 all options templates of the domain."""
-    return struct.pack("!HH", template_id, 0)
+    return _packed("HH", template_id=template_id, count=0)
 
 
 # --- records and values (RFC 7011 §6, §7) ----------------------------------------------------------------------------
@@ -104,12 +111,18 @@ def record(*values: bytes) -> bytes:
 
 def uint(value: int, width: int = 4) -> bytes:
     """An unsigned integer of `width` octets: native or reduced, or a time in whole units."""
-    return value.to_bytes(width, "big")
+    try:
+        return value.to_bytes(width, "big")
+    except OverflowError:
+        raise ValueError(f"{value} is no unsigned integer of {width} octets") from None
 
 
 def sint(value: int, width: int = 4) -> bytes:
     """A signed integer of `width` octets."""
-    return value.to_bytes(width, "big", signed=True)
+    try:
+        return value.to_bytes(width, "big", signed=True)
+    except OverflowError:
+        raise ValueError(f"{value} is no signed integer of {width} octets") from None
 
 
 def float32(value: float) -> bytes:
@@ -145,7 +158,7 @@ def ntp(unix_s: int, fraction: int = 0) -> bytes:
 def var(octets: bytes, *, long: bool = False, length: int | None = None) -> bytes:
     """A variable-length value: 1 octet of length below 255 octets, else (or when `long`) 255 and 2 octets of length."""
     length = _default(length, len(octets))
-    return (struct.pack("!BH", 255, length) if long or length >= 255 else uint(length, 1)) + octets
+    return (_packed("BH", prefix=255, length=length) if long or length >= 255 else uint(length, 1)) + octets
 
 
 # --- structured data (RFC 6313): the content of the lists; wrap it in var() as a value --------------------------------
@@ -158,7 +171,7 @@ def basic_list(element: FieldSpec, *values: bytes, semantic: int = ALL_OF) -> by
 
 def sub_template_list(template_id: int, *records: bytes, semantic: int = ALL_OF) -> bytes:
     """A subTemplateList."""
-    return struct.pack("!BH", semantic, template_id) + b"".join(records)
+    return _packed("BH", semantic=semantic, template_id=template_id) + b"".join(records)
 
 
 def group(template_id: int, *records: bytes, length: int | None = None) -> bytes:
@@ -224,8 +237,10 @@ def netflow5(
     count: int | None = None,
 ) -> bytes:
     """A NetFlow v5 datagram. engine: type and id; sampling: mode (2 bits) and interval."""
-    times = uptime_ms, export_time, nanoseconds
-    header = struct.pack("!HHIIIIHH", 5, _default(count, len(records)), *times, sequence, engine, sampling)
+    header = _packed(
+        "HHIIIIHH", version=5, count=_default(count, len(records)), uptime_ms=uptime_ms, export_time=export_time,
+        nanoseconds=nanoseconds, sequence=sequence, engine=engine, sampling=sampling,
+    )  # fmt: skip
     return header + b"".join(records)
 
 
@@ -246,7 +261,11 @@ def netflow9(
     export_time: int = EXPORT_TIME,
 ) -> bytes:
     """A NetFlow v9 packet. count: records of all kinds in it."""
-    return struct.pack("!HHIIII", 9, count, uptime_ms, export_time, sequence, source_id) + b"".join(sets)
+    header = _packed(
+        "HHIIII", version=9, count=count, uptime_ms=uptime_ms, export_time=export_time, sequence=sequence,
+        source_id=source_id,
+    )  # fmt: skip
+    return header + b"".join(sets)
 
 
 def netflow9_template(template_id: int, *fields: FieldSpec) -> bytes:
@@ -256,7 +275,7 @@ def netflow9_template(template_id: int, *fields: FieldSpec) -> bytes:
 
 def netflow9_options_template(template_id: int, scope: Sequence[FieldSpec], *fields: FieldSpec) -> bytes:
     """An Options Template FlowSet with one template. scope: scope types (1 = System, 2 = Interface) and lengths."""
-    head = struct.pack("!HHH", template_id, 4 * len(scope), 4 * len(fields))
+    head = _packed("HHH", template_id=template_id, scope=4 * len(scope), options=4 * len(fields))
     return any_set(1, head + _fields(scope) + _fields(fields))
 
 
@@ -271,6 +290,15 @@ def cut(octets: bytes, size: int) -> bytes:
 def patched(octets: bytes, at: int, other: bytes) -> bytes:
     """The same with `other` in the place of what is at octet `at`."""
     return octets[:at] + other + octets[at + len(other) :]
+
+
+def _packed(form: str, **numbers: int) -> bytes:
+    """Unsigned numbers, one after the other. form: as `struct` has it, a letter for each."""
+    for letter, (name, number) in zip(form, numbers.items(), strict=True):
+        bits = 8 * struct.calcsize(f"!{letter}")
+        if not 0 <= number < 1 << bits:
+            raise ValueError(f"{name} is {number}, which does not fit its {bits} bits")
+    return struct.pack(f"!{form}", *numbers.values())
 
 
 def _default(given: int | None, right: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headwater.batch import ListGroup, Lists, MultiLists, Structs
+from headwater.batch import ListGroup, Lists, MultiLists, Structs, incoming
 from headwater.batch.encode import Encoder
 from headwater.batch.lists import Values
 from headwater.batch.schema import Column, Schema
@@ -365,3 +365,10 @@ def test_lists_of_a_slice_of_items_leave_the_others_out() -> None:
 def test_no_rows_are_no_octets() -> None:
     (column,) = columns_of(one(message([field("basicList")], var(build.basic_list(PORTS)))))
     assert octets(BASIC, subset(column, np.array([], np.intp))) == b""
+
+
+def test_a_null_in_a_record_of_a_list_is_told_what_helps_there() -> None:
+    given = {"subTemplateList": [[], [{"vlanId": 1, "interfaceName": "a"}, {"vlanId": 2}]]}
+    refused = r"column 'subTemplateList\.interfaceName', row 1: null, but the records of a list .* subTemplateMultiList"
+    with pytest.raises(EncodeError, match=refused):
+        encoded(LIST, incoming.columns_of(given).values[0])

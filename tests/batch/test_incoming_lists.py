@@ -224,6 +224,7 @@ def test_unknown_names_in_records_are_refused() -> None:
         ([{"vlanId": 1, "interfaceName": "a"}], "the Template has no field 'interfaceName'"),
         ([{"vlanid": 1}], "did you mean 'vlanId'"),
         ([5], "a record in a list is a dict, or a tuple of 1 values"),
+        ([{5: 1}], "columns go by name, not by 5"),
         ([(1, 2)], "a record in a list is a dict, or a tuple of 1 values"),
     ):
         with pytest.raises(EncodeError, match=words) as refused:
@@ -299,3 +300,33 @@ def test_what_is_no_multi_list_is_refused(data: list[Any], why: str) -> None:
         column("subTemplateMultiList", data)
     assert why in str(refused.value)
     assert refused.value.row == 0
+
+
+def test_a_masked_list_is_null_and_an_array_without_items_no_list() -> None:
+    found = column("basicList", [[1], np.ma.masked, np.array([2, 3])], contents=CONTENTS)
+    assert found.tolist() == [[1], None, [2, 3]]
+    for name, value in (
+        ("basicList", np.array(5)),
+        ("subTemplateList", {"template": 256, "items": np.ma.masked}),
+        ("subTemplateMultiList", {300: np.array(5)}),
+    ):
+        with pytest.raises(EncodeError) as refused:
+            column(name, [value])
+        assert refused.value.row == 0
+
+
+def test_a_group_under_a_number_that_is_no_template_id_gets_one() -> None:
+    found = column("subTemplateMultiList", [{70000: [{"vlanId": 7}], 1: [{"octetDeltaCount": 8}]}])
+    assert isinstance(found, MultiLists)
+    assert sorted(found.ids.tolist()) == [256, 257]
+
+
+def test_groups_may_be_under_ids_as_json_has_them() -> None:
+    records = {"4099": [{"vlanId": 7}], "4098": [{"sourceMacAddress": "00:00:5e:00:53:01"}, {}]}
+    full = {"groups": [{"template": id, "items": items} for id, items in records.items()]}
+    for value in (records, full):
+        found = column("subTemplateMultiList", [value])
+        assert isinstance(found, MultiLists)
+        assert found.ids.tolist() == [4099, 4098]
+    with pytest.raises(EncodeError, match="no Information Element is named 'a'"):
+        column("subTemplateMultiList", [{"a": [{"vlanId": 7}]}])

@@ -10,6 +10,7 @@ import pytest
 from headwater.batch.incoming import columns_of, split_nulls, template_for
 from headwater.batch.incoming_columns import Incoming
 from headwater.errors import EncodeError
+from headwater.model.registry import IANA
 from headwater.model.template import Template
 from tests import build
 from tests.batch.source import batches
@@ -134,7 +135,7 @@ def test_records_are_grouped_by_what_they_lack_in_the_order_of_their_first() -> 
 
 
 def test_more_than_eight_columns_can_lack_values() -> None:
-    names = [f"octetDeltaCount#{number}" for number in range(1, 13)]
+    names = [IANA.get(0, id).name for id in (1, 2, 4, 5, 6, 7, 9, 10, 11, 13, 14, 16)]
     given = [{name: row for place, name in enumerate(names) if place != row} for row in range(12)]
     parts = list(split_nulls(columns_of(given, names=None)))
     assert [found.tolist() for found, _ in parts] == [[row] for row in range(12)]
@@ -156,12 +157,6 @@ def test_records_that_lack_nothing_keep_their_template_and_others_its_lengths() 
     assert template_for(part, 257) == Template.of(257, "octetDeltaCount[4]")
 
 
-def test_repeated_elements_are_numbered_anew() -> None:
-    incoming = columns_of({"octetDeltaCount": [None, 1], "octetDeltaCount#2": [2, 2]})
-    (_, part), _ = split_nulls(incoming)
-    assert rows(part) == [{"octetDeltaCount": 2}]
-
-
 def test_scope_may_lack_a_part_but_not_all() -> None:
     given = {"selectorId": [1, None], "exportingProcessId": [None, 2], "samplingInterval": [5, 6]}
     parts = list(split_nulls(columns_of(given, scope=["selectorId", "exportingProcessId"])))
@@ -176,3 +171,17 @@ def test_a_record_without_any_value_is_refused() -> None:
     with pytest.raises(EncodeError, match="row 1 has no value at all") as refused:
         list(split_nulls(columns_of([{"octetDeltaCount": 1}, {}])))
     assert refused.value.row == 1
+
+
+def test_no_column_is_read_in_the_place_of_another_of_its_element() -> None:
+    incoming = columns_of([{"vlanId": 1, "vlanId#2": None, "octetDeltaCount": 5}])
+    assert [rows(part) for _, part in split_nulls(incoming)] == [[{"vlanId": 1, "octetDeltaCount": 5}]]
+    incoming = columns_of([{"vlanId": 1, "vlanId#2": 2}, {"vlanId": None, "vlanId#2": 2}])
+    with pytest.raises(EncodeError, match="row 1: null, and 'vlanId#2' would be read in its place") as refused:
+        list(split_nulls(incoming))
+    assert (refused.value.column, refused.value.row) == ("vlanId", 1)
+
+
+def test_columns_of_an_element_are_in_the_order_of_their_numbers() -> None:
+    incoming = columns_of([{"vlanId#2": 2, "octetDeltaCount": 5, "vlanId#3": 3, "vlanId": 1}])
+    assert rows(incoming) == [{"vlanId": 1, "octetDeltaCount": 5, "vlanId#2": 2, "vlanId#3": 3}]

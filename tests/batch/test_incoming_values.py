@@ -323,3 +323,5 @@ def test_arrays_of_other_libraries_are_taken() -> None:
 
 def test_masked_values_among_objects_are_null() -> None:
     assert column("interfaceName", ["a", np.ma.masked]).tolist() == ["a", None]
+    assert column("absoluteError", [1.5, np.ma.masked]).tolist() == [1.5, None]
+    assert column("octetDeltaCount", [1, np.ma.masked]).tolist() == [1, None]

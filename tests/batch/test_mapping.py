@@ -390,12 +390,15 @@ class Colour(enum.Enum):
 class Spoken:
     interface_name: Colour
     octet_delta_count: str
+    packet_delta_count: float
     ports: Annotated[tuple[Annotated[int, ie("sourceTransportPort")], ...], ie("basicList")]
 
 
 def test_enums_numbers_as_text_and_tuples_come_back_as_they_were() -> None:
-    records = [Spoken(Colour.RED, "1500", (80, 443)), Spoken(Colour.RED, "60", ())]
-    assert list(fill(through_the_wire(records), Spoken)) == records
+    records = [Spoken(Colour.RED, "1500", 2.0, (80, 443)), Spoken(Colour.RED, "60", 1.0, ())]
+    filled = list(fill(through_the_wire(records), Spoken))
+    assert filled == records
+    assert [type(record.packet_delta_count) for record in filled] == [float, float]
 
 
 def test_a_value_that_the_annotated_class_does_not_have_is_refused_with_its_row() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import headwater as hw
 from headwater.batch.encode import Encoder
 from headwater.errors import EncodeError, HeadwaterError, TransportError
 from headwater.process.exporting import Exporter
+from headwater.process.exporting_report import Amount
 from tests import build
 from tests.process.collectors import TcpCollector, UdpCollector, free_port, records_of, until
 
@@ -410,18 +412,18 @@ def test_everybody_gets_everything_and_it_is_encoded_once(monkeypatch: pytest.Mo
 def test_collectors_come_and_go() -> None:
     with UdpCollector() as a, UdpCollector() as b, Exporter(a.url) as exporter:
         exporter.write(flows(10))
-        exporter.add(b.url)
+        exporter.add_collector(b.url)
         exporter.write(flows(10, 10))
-        exporter.remove(a.url)
+        exporter.remove_collector(a.url)
         exporter.write(flows(10, 20))
         exporter.flush(5)
         assert numbers(records_of(b"".join(a.datagrams()))) == list(range(20))
         assert numbers(records_of(b"".join(b.datagrams()))) == list(range(10, 30))
         assert [report.state for report in exporter.report] == ["closed", "connected"]
         with pytest.raises(HeadwaterError, match="is no collector of this Exporter; there are udp://127"):
-            exporter.remove(a.url)
+            exporter.remove_collector(a.url)
         with pytest.raises(HeadwaterError, match="already"):
-            exporter.add(b.url)
+            exporter.add_collector(b.url)
 
 
 def test_without_collectors_nothing_can_be_written() -> None:
@@ -463,7 +465,7 @@ def test_lists_can_be_taken_over_by_a_collector_that_came_later() -> None:
     with free_port() as port, Exporter(f"tcp://127.0.0.1:{port}?{QUICK}", policy="failover") as exporter:
         exporter.write(hw.read(octets))
         with TcpCollector() as collector:
-            exporter.add(f"{collector.url}?mtu=1000")
+            exporter.add_collector(f"{collector.url}?mtu=1000")
             rows = collector.read(40)
             assert exporter.flush(5)
     assert rows == list(hw.records(octets))
@@ -601,6 +603,10 @@ def test_collectors_that_stand_in_for_each_other_are_alike(urls: list[str]) -> N
     [
         ({"policy": "any"}, "policy must be one of all, failover, round-robin, hash, not 'any'"),
         ({"key": ["octetDeltaCount"]}, "key= is for policy='hash'"),
+        (
+            {"policy": "hash", "key": ["sourceIPv4Adress"]},
+            "no .* is named 'sourceIPv4Adress'; did you mean 'sourceIPv4A",
+        ),
         ({"nulls": "drop"}, "nulls must be"),
         ({"mtuu": 1400}, "did you mean mtu?"),
         ({"overflow": "forget"}, "overflow is 'forget'; it must be one of block, drop-oldest"),
@@ -609,6 +615,18 @@ def test_collectors_that_stand_in_for_each_other_are_alike(urls: list[str]) -> N
 def test_wrong_arguments_are_told_at_once(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(HeadwaterError, match=message.replace("?", r"\?")):
         Exporter("udp://192.0.2.1", **arguments)
+
+
+@pytest.mark.parametrize("collectors", [5, None, ["udp://192.0.2.1", 5]])
+def test_what_is_no_url_is_told_in_a_sentence(collectors: Any) -> None:
+    with pytest.raises(HeadwaterError, match="an Exporter is given the URL of a collector, or several, not "):
+        Exporter(collectors)
+
+
+def test_a_report_counts_in_words_that_agree_with_the_numbers() -> None:
+    report = Exporter("udp://192.0.2.1").report[0]
+    one = replace(report, sent=Amount(1234, 1), waiting=Amount(1, 1), dropped={"closed": Amount(1, 1)})
+    assert str(one).endswith(": 1,234 records in 1 message sent, 1 record waiting, 1 record lost (closed)")
 
 
 def test_what_ipfix_has_no_word_for_is_left_out_and_told() -> None:

@@ -147,6 +147,39 @@ def test_datagrams_are_no_larger_than_the_mtu() -> None:
     assert 800 < max(sizes) <= 900
 
 
+@pytest.mark.parametrize("version", [10, 9, 5])
+def test_packets_of_each_exporter_come_at_the_rate_of_its_records(version: int) -> None:
+    times, sources, late = packet_times(written("pcap", records=5000, version=version, exporters=2, rate=1000))
+    assert (np.diff(times) >= 0).all()
+    assert ((late >= 0) & (late < 1)).all()
+    for source in np.unique(sources):
+        own = times[sources == source]
+        assert 4 < own[-1] - own[0] < 7
+        per_second = np.bincount((own - own[0]).astype(int), minlength=5)[1:5]
+        assert per_second.max() < 1.5 * per_second.min()
+        assert np.diff(own).max() <= 1
+
+
+def test_packets_of_rare_records_go_when_they_are_exported() -> None:
+    times, _, late = packet_times(written("pcap", records=6, rate=0.1, domains=3, shape="flows4"))
+    assert times[-1] - times[0] > 59
+    assert ((late >= 0) & (late < 1)).all()
+
+
+def packet_times(octets: bytes) -> tuple[Any, Any, Any]:
+    """Of each packet: its time in seconds, where it comes from, and how long that is after its Export Time."""
+    at, rows = 24, []
+    while at < len(octets):
+        seconds, us, length = struct.unpack_from("<III", octets, at)
+        (source,) = struct.unpack_from("!I", octets, at + 16 + 26)
+        (version,) = struct.unpack_from("!H", octets, at + 16 + 42)
+        (export_time,) = struct.unpack_from("!I", octets, at + 16 + 42 + (4 if version == 10 else 8))
+        rows.append((seconds + us / 1e6, source, seconds + us / 1e6 - export_time))
+        at += 16 + length
+    times, sources, late = zip(*rows, strict=True)
+    return np.array(times), np.array(sources), np.array(late)
+
+
 def test_a_batch_can_be_written_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "x.ipfix"
     with Writer(path) as writer:

@@ -300,6 +300,9 @@ def test_a_million_records_of_one_send_are_no_loop_over_messages() -> None:
         ({"align": "4"}, "align is a whole number, not '4'"),
         ({"align": 0}, "align is 0; Sets are padded to a multiple of 1 or more octets"),
         ({"refresh": 20}, "refresh is a Refresh, not 20"),
+        ({"dialect": "IPFIX"}, "dialect is IPFIX, NETFLOW9 or NETFLOW5, not 'IPFIX'"),
+        ({"sampling": 65536}, "sampling is 65536, which has not 16 bits"),
+        ({"booted": float("nan")}, "booted is in seconds since 1970"),
     ],
 )
 def test_what_is_no_option_of_a_session_is_refused(options: dict[str, Any], words: str) -> None:

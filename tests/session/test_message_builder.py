@@ -358,8 +358,16 @@ def test_what_no_header_can_say_is_refused() -> None:
     for export_time in (-1, 1 << 32, "7", None, float("nan")):
         with pytest.raises(EncodeError, match="export_time is in seconds since 1970"):
             builder.begin(0, export_time)  # type: ignore[arg-type]
+    builder.begin()
+    for call in (builder.withdraw, builder.ensure_set, builder.new_set):
+        for number in (-1, 65536, "256"):
+            with pytest.raises(EncodeError, match="_id is"):
+                call(number)  # type: ignore[arg-type]
+    assert builder.flush() == b""
     with pytest.raises(EncodeError, match="mtu is a whole number, not '1400'"):
         MessageBuilder(mtu="1400")  # type: ignore[arg-type]
+    with pytest.raises(EncodeError, match="align is 0"):
+        MessageBuilder(align=0)
 
 
 def test_a_time_that_readers_of_the_message_would_take_for_another_is_refused() -> None:

@@ -67,6 +67,14 @@ def test_text_that_means_nothing_for_the_type_is_refused_as_it_is() -> None:
         write_value(field, "192.0.2.256")
 
 
+def test_a_record_may_be_a_tuple_in_the_order_of_the_fields() -> None:
+    template = Template.of(256, "vlanId", "interfaceName")
+    assert write_record(template, (7, "eth0")) == write_record(template, {"vlanId": 7, "interfaceName": "eth0"})
+    for wrong in ((7,), 7, "ab", None):
+        with pytest.raises(EncodeError, match="a record is a dict, or a tuple of 2 values"):
+            write_record(template, wrong)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("spec", "value"),
     [

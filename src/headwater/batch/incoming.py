@@ -26,7 +26,7 @@ from headwater.batch import incoming_names, mapping
 from headwater.batch.batch import Batch
 from headwater.batch.incoming_columns import Given, Incoming, assembled, columns_in, of_template
 from headwater.batch.incoming_names import Meaning
-from headwater.batch.incoming_rows import check_kinds, check_widths, gathered, names_of
+from headwater.batch.incoming_rows import check_kinds, check_widths, gathered, names_of, widths_of
 from headwater.batch.incoming_template import split_nulls as split_nulls
 from headwater.batch.incoming_template import template_for as template_for
 from headwater.batch.strings import Strings
@@ -192,20 +192,23 @@ def _from_rows(data: Any, wishes: _Wishes) -> Incoming:
     first = rows[0] if rows else None
     if isinstance(first, Batch) or _is_arrow(first):
         raise EncodeError("several tables at once; give them one by one, or to chunks_of")
-    check_kinds(rows)
+    check_kinds(rows[:1])  # the others where they turn out to be odd: to look at each takes as long as to gather it
     if isinstance(first, Mapping):
         names = tuple(first)
-        if set(map(len, rows)) == {len(names)}:
+        if widths_of(rows) == {len(names)}:
             given = _gathered(rows, names, names, wishes)
             if not any(isinstance(one.data, list) and any(map(is_, one.data, repeat(None))) for one in given):
                 return _finished(given, len(rows), wishes)
+        check_kinds(rows)
         names = names_of(rows)  # some may have a key that the first one has not
         return _finished(_gathered(rows, names, names, wishes), len(rows), wishes)
     if not rows or (isinstance(first, tuple | list) and not _is_mapped(first, wishes)):
         names = _names_of_tuples(first, wishes)
-        if set(map(len, rows)) - {len(names)}:
+        if widths_of(rows) - {len(names)}:
+            check_kinds(rows)
             check_widths(rows, len(names))
         return _finished(_gathered(rows, names, range(len(names)), wishes), len(rows), wishes)
+    check_kinds(rows)
     given = [one for one in mapping.given(rows, wishes.registry) if one.name not in wishes.leave_out]
     return _finished(given, len(rows), wishes)
 

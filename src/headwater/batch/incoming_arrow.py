@@ -176,6 +176,8 @@ def values(target: Target, array: Arrow) -> Values:
     """The column of one array. Raises EncodeError."""
     indexed = array.dictionary()
     if indexed is not None:
+        if target.type.is_list:
+            raise target.refusal_of_all("dictionary-encoded lists; decode them first")
         return _looked_up(target, array, indexed)
     if array.format == "n" and not target.type.is_list:
         return values_of(target, [None] * array.count)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headwater.batch.fields import null_column
-from headwater.batch.incoming_names import Meaning, of_field, placed
+from headwater.batch.incoming_names import Meaning, of_field, placed, repeat_of
 from headwater.batch.incoming_target import Target
 from headwater.batch.incoming_values import values_of
 from headwater.batch.strings import Strings
@@ -72,7 +72,7 @@ def assembled(
         return values
 
     if template is None:
-        ordered = sorted(given, key=lambda one: not one.meaning.is_scope)
+        ordered = _in_turn(sorted(given, key=lambda one: not one.meaning.is_scope))
         return of_meanings([one.meaning for one in ordered], [read(one, one.meaning) for one in ordered], count)
     by_name = {one.name: one for one in given}
     if len(by_name) != len(given):
@@ -121,6 +121,20 @@ def of_meanings(meanings: Sequence[Meaning], values: Sequence[Values], count: in
         count,
         sum([one.is_scope for one in meanings]),
     )
+
+
+def _in_turn(given: list[Given]) -> list[Given]:
+    """The columns, those of the same element in the order of their numbers: `name` before `name#2`."""
+    if not any("#" in one.name for one in given):
+        return given
+    places: dict[tuple[tuple[int, int], bool], list[int]] = {}
+    for index, one in enumerate(given):
+        places.setdefault((one.meaning.element.key, one.meaning.is_scope), []).append(index)
+    ordered = [*given]
+    for same in places.values():
+        for place, index in zip(same, sorted(same, key=lambda index: repeat_of(given[index].name)), strict=True):
+            ordered[place] = given[index]
+    return ordered
 
 
 def _chosen(template: Template, by_name: dict[str, Given]) -> dict[int, Given]:

@@ -11,7 +11,7 @@ the column's name can say, an IESpec with a member, or the `contents` of `column
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -33,7 +33,7 @@ from headwater.wire.lists import SEMANTICS, BasicList, SubTemplateList, SubTempl
 
 _UNDEFINED = 255
 _SEMANTICS = {name: number for number, name in SEMANTICS.items()}
-_FIRST_ID = 256
+_FIRST_ID, _LAST_ID = 256, 65535
 Rows = npt.NDArray[np.intp]
 
 
@@ -54,7 +54,7 @@ def lists(target: Target, data: Sequence[Any]) -> Lists:
     parts: list[_Part] = []
     read = _READERS[target.type]
     for row, value in enumerate(data):
-        if value is None:
+        if value is None or value is np.ma.masked:
             valid[row] = False
             continue
         try:
@@ -122,10 +122,11 @@ def _read_multi(target: Target, row: int, value: Any, parts: list[_Part]) -> int
         groups, semantic = list(value.items()), _UNDEFINED
     for label, given in groups:
         items = _items(target, row, given)
-        template = _said(target, label) or _template_of(target, row, items)
+        id = _id(label)
+        template = _template_of(target, row, items) if id is not None else _said(target, label)
         if template is None:
             raise target.refusal(row, value, "nothing says what the records of an empty group would be")
-        parts.append(_Part(row, template, items, label if isinstance(label, int) else 0))
+        parts.append(_Part(row, template, items, id or 0))
     return semantic
 
 
@@ -150,7 +151,7 @@ def _semantic(target: Target, row: int, value: Mapping[str, Any]) -> int:
 
 
 def _items(target: Target, row: int, value: Any) -> Sequence[Any]:
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and value.ndim:
         return value.tolist()  # type: ignore[no-any-return]
     if not isinstance(value, Sequence) or isinstance(value, str | bytes | bytearray):
         raise target.refusal(row, value)
@@ -159,7 +160,14 @@ def _items(target: Target, row: int, value: Any) -> Sequence[Any]:
 
 def _said(target: Target, template: Any) -> Template | None:
     """The Template that is said in so many words; an id, as that of a list that was read, says nothing."""
-    return None if isinstance(template, int) else template_of(template, target.registry)
+    return template_of(template, target.registry) if _id(template) is None else None
+
+
+def _id(template: Any) -> int | None:
+    """The Template ID that it is, also as JSON has keys; None if it is something else."""
+    if isinstance(template, int):
+        return template
+    return int(template) if isinstance(template, str) and template.isdecimal() else None
 
 
 def _template_of(target: Target, row: int, items: Sequence[Any]) -> Template | None:
@@ -218,8 +226,8 @@ def _multi(target: Target, parts: list[_Part], semantics: Any, validity: Any) ->
     ids: dict[Any, int] = {}
     for of, some in kinds.items():
         id = some[0].id or of.id
-        while id < _FIRST_ID or id in ids.values():
-            id = max(id + 1, _FIRST_ID)
+        while not _FIRST_ID <= id <= _LAST_ID or id in ids.values():
+            id = id + 1 if _FIRST_ID <= id < _LAST_ID else _FIRST_ID
         ids[of] = id
     groups = []
     for of, some in kinds.items():
@@ -267,12 +275,17 @@ def _keys(target: Target, template: Template, items: Sequence[Any], rows: Rows) 
     try:
         places = placed(tuple(names), template, lambda name: meaning(name, target.registry).element.key)
     except (EncodeError, UnknownElement) as wrong:
-        name = wrong.column if isinstance(wrong, EncodeError) else wrong.name
+        name = (wrong.column if isinstance(wrong, EncodeError) else wrong.name) or _no_text(names)
         number = next((i for i, item in enumerate(items) if isinstance(item, Mapping) and name in item), 0)
         raise target.refusal(int(rows[number]), items[number], str(wrong)) from None
     for name, index in places.items():
         keys.setdefault(index, []).append(name)
     return keys
+
+
+def _no_text(names: Iterable[Any]) -> Any:
+    """The first name that is none."""
+    return next((name for name in names if not isinstance(name, str)), "")
 
 
 def _cell(item: Any, index: int, keys: dict[int, list[str]]) -> Any:

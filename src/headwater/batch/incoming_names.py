@@ -87,6 +87,12 @@ def element_named(name: str, registry: Registry) -> InformationElement:
     return found if found is not None else registry.named(name)
 
 
+def repeat_of(name: str) -> int:
+    """Which of several columns of an element it is: `name#2` the second."""
+    repeat = _REPEAT.search(name)
+    return int(repeat[0][1:]) if repeat else 1
+
+
 def from_metadata(name: str, facts: Mapping[str, str], registry: Registry) -> Meaning:
     """The meaning of an Arrow field with the metadata that `Column.metadata` writes."""
     label = facts.get("ipfix.type", "")
@@ -133,9 +139,8 @@ def placed(names: tuple[str, ...], template: Template, key_of: Callable[[str], t
         if name in exact:
             out[name] = exact[name]
             continue
-        repeat = _REPEAT.search(name)
-        number = int(repeat[0][1:]) - 1 if repeat else 0
         fields = by_element.get(key_of(name), [])
+        number = repeat_of(name) - 1
         if not 0 <= number < len(fields):
             detail = f"the Template has no field {name!r}; leave the column out, or add the field"
             raise EncodeError(detail, column=name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headwater import kernel
+from headwater.batch.incoming_target import shown
 from headwater.errors import EncodeError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def gathered(rows: Sequence[Any], keys: Sequence[str] | Sequence[int], types: Se
             return _by_kernel(rows, keys, dtypes, types)
         except TypeError:  # rows of several kinds, keys that are no text
             pass
+    check_kinds(rows)
     columns: list[list[Any]] = [[] for _ in keys]
     take = itemgetter(*keys, keys[0])  # of at least two, for of one it would not give tuples
     for start in range(0, len(rows), _CHUNK):
@@ -87,7 +89,7 @@ def check_kinds(rows: Sequence[Any]) -> None:
         kind = _kind(row)
         if not kind:
             detail = "a record is a dict, a tuple, or an instance of a mapped class"
-            raise EncodeError(f"row {number}: {_shown(row)} is no record; {detail}", row=number)
+            raise EncodeError(f"row {number}: {shown(row)} is no record; {detail}", row=number)
         if kind != wanted:
             raise EncodeError(f"row {number} is {kind} and row 0 is {wanted}: hand them over apart", row=number)
 
@@ -101,9 +103,13 @@ def _kind(row: Any) -> str:
     return "" if row is None or isinstance(row, _NO_RECORDS) else "an object"
 
 
-def _shown(row: Any) -> str:
-    shown = repr(row)
-    return shown if len(shown) <= 80 else f"{shown[:80]}…"
+def widths_of(rows: Sequence[Any]) -> set[int]:
+    """How many values rows have. Raises EncodeError for what is no row."""
+    try:
+        return set(map(len, rows))
+    except TypeError:
+        check_kinds(rows)
+        raise
 
 
 def check_widths(rows: Iterable[Sequence[Any]], width: int) -> None:

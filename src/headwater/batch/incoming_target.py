@@ -38,6 +38,15 @@ _WANTED: Final = {
 _TIME_UNITS: Final = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}
 
 
+def shown(value: Any) -> str:
+    """A value in an error, cut if it is long."""
+    try:
+        text = repr(value)
+    except Exception:  # it is the caller's, and some of numpy have none
+        text = f"a value of {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
 class Unfit(Exception):
     """One value that cannot be what is wanted. The text is why, "" if the wanted type says it all."""
 
@@ -89,10 +98,8 @@ class Target:
         """The error for the value of a row (counted as `rows` does)."""
         if self.rows is not None:
             row = int(self.rows[row])
-        shown = repr(value)
-        shown = shown if len(shown) <= 80 else f"{shown[:80]}…"
         reason = f": {why}" if why else ""
-        detail = f"column {self.name!r}, row {row}: {shown} is no {self.type}{reason}; wanted is {self.wanted}"
+        detail = f"column {self.name!r}, row {row}: {shown(value)} is no {self.type}{reason}; wanted is {self.wanted}"
         return EncodeError(detail, column=self.name, row=row)
 
     def refusal_of_all(self, why: str) -> EncodeError:

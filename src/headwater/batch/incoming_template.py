@@ -73,7 +73,8 @@ def split_nulls(incoming: Incoming) -> Iterator[tuple[npt.NDArray[np.intp], Inco
     """(rows, their records without the columns that are null in them), for each set of columns that is null together.
 
     In the order of the first row of each. One that lacks no value comes as it is, with its Template.
-    Raises EncodeError for a record without any value, or without any value in its scope.
+    Raises EncodeError for a record without any value, or without any value in its scope, or where one of several
+    columns of an element is null and a later one is not.
     """
     found = [(index, null) for index, values in enumerate(incoming.values) if (null := nulls(values)) is not None]
     if not found:
@@ -86,6 +87,7 @@ def split_nulls(incoming: Incoming) -> Iterator[tuple[npt.NDArray[np.intp], Inco
         row = int(first[number])
         lacking = {index for index, null in found if null[row]}
         _refuse_nothing(incoming, lacking, row)
+        _refuse_shift(incoming, lacking, row)
         rows = np.flatnonzero(kind == number)
         yield rows, _without(incoming, lacking, rows)
 
@@ -96,6 +98,16 @@ def _refuse_nothing(incoming: Incoming, lacking: set[int], row: int) -> None:
     if incoming.scope_count and lacking.issuperset(range(incoming.scope_count)):
         name = incoming.names[0]
         raise EncodeError(f"column {name!r}, row {row}: null, but options need a scope", column=name, row=row)
+
+
+def _refuse_shift(incoming: Incoming, lacking: set[int], row: int) -> None:
+    """An element that comes again is known by its place only, so none may be left out before one that stays."""
+    for index in lacking:
+        name, key = incoming.names[index], incoming.elements[index].key
+        for later in range(index + 1, len(incoming.names)):
+            if later not in lacking and incoming.elements[later].key == key:
+                why = f"null, and {incoming.names[later]!r} would be read in its place if it were left out"
+                raise EncodeError(f"column {name!r}, row {row}: {why}", column=name, row=row)
 
 
 def _without(incoming: Incoming, lacking: set[int], rows: npt.NDArray[np.intp]) -> Incoming:

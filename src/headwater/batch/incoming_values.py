@@ -149,23 +149,26 @@ def _scalars(target: Target, data: Sequence[Any]) -> tuple[list[Any], Bool | Non
             lacking.append(row)
             values.append(nothing)
             continue
-        try:
-            if given.__class__ is not str:
-                values.append(scalar(target, given))
-                continue
-            if given not in texts:
-                texts[given] = scalar(target, given)
-            values.append(texts[given])
-        except Unfit as unfit:
-            try:
-                values.append(scalar(target, given.value if isinstance(given, Enum) else given))
-            except Unfit:
-                raise target.refusal(row, given, str(unfit)) from None
+        if given.__class__ is not str:
+            values.append(_value(target, row, given))
+            continue
+        if given not in texts:
+            texts[given] = _value(target, row, given)
+        values.append(texts[given])
     if not lacking:
         return values, None
     null = np.zeros(len(data), np.bool_)
     null[lacking] = True
     return values, null
+
+
+def _value(target: Target, row: int, given: Any) -> Any:
+    try:
+        return scalar(target, given)
+    except Unfit as unfit:
+        if isinstance(given, Enum):
+            return _value(target, row, given.value)
+        raise target.refusal(row, given, str(unfit)) from None
 
 
 def nulls(values: Values) -> Bool | None:

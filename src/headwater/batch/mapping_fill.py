@@ -110,6 +110,8 @@ def _maker(field: MappedField) -> Callable[[Any], Any] | None:
     element = field.meaning.element if field.item is None else field.item.element
     if issubclass(field.python, str) and (element.type.is_integer or element.type.is_float):
         return field.python
+    if field.python is float and element.type.is_integer:
+        return float
     ticks = TICKS.get(element.units)  # type: ignore[call-overload]  # a number equals its IntEnum member
     if issubclass(field.python, timedelta) and ticks is not None:
         return lambda count: timedelta(microseconds=count * 10**6 / ticks)

@@ -12,6 +12,12 @@ NULL: Final = (
 )
 """Why a null does not fit."""
 
+NULL_IN_LIST: Final = (
+    "null, but the records of a list have a value in every field: leave the field out of all of them, put those with "
+    "different fields into a subTemplateMultiList, or send 0 or nothing in its place with nulls='zero'"
+)
+"""The same for the records in lists, which nulls='split' does not part."""
+
 
 class Misfit(Exception):
     """A value of one column, or a whole column, that does not fit its field.
@@ -29,7 +35,7 @@ class Misfit(Exception):
 
     def at(self, row: int | None) -> Misfit:
         """The same in a row of the column around it."""
-        return Misfit(row, self.why, self.path)
+        return Misfit(row, NULL_IN_LIST if self.why is NULL else self.why, self.path)
 
     def error(self) -> EncodeError:
         """What the caller is told."""

@@ -58,7 +58,7 @@ _FLUSH_S = 10.0
     "--policy",
     type=click.Choice(["all", "failover", "round-robin", "hash"]),
     default="all",
-    help="Who of several collectors gets what; hash = by addresses, ports and protocol.",
+    help="Who of several collectors gets what; hash = by addresses, ports and protocol, and waits for who is down.",
 )
 @click.option(
     "--wait",

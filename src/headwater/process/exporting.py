@@ -77,7 +77,8 @@ class Exporter:
             were sent, and another one how many records were not (RFC 7011 §4.1, §4.3); 0 = never.
         streams: of SCTP, 1 = all in stream 0; ttl: milliseconds after which SCTP may give up data (never Templates).
         source: address of this host. send_buffer: octets of the socket.
-    policy: who gets what: "all"; "failover", the first that is up; "round-robin", in turns; "hash", by `key`.
+    policy: who gets what: "all"; "failover", the first that is up; "round-robin", in turns; "hash", by `key`, names
+        that `registry` knows; there a collector that is down keeps its share waiting.
     domain: the Observation Domain of all records; None = that of each Batch, 0 for other data.
     lengths, nulls: as for hw.Writer. describe: type information (RFC 5610) of enterprise elements is sent, too.
     clock: seconds since 1970, for Export Times. booted: what NetFlow counts the times of flows from, at most 49 days
@@ -99,7 +100,7 @@ class Exporter:
         booted: float | None = None,
         **options: Any,
     ) -> None:
-        self._policy = policy_of(policy, key)
+        self._policy = policy_of(policy, key, registry)
         self._options, self._registry, self._describe, self._clock = options, registry, describe, clock
         self._booted = clock() - _DAY_S if booted is None else booted
         self._parts = Parts(domain, registry, lengths, nulls, self._booted)
@@ -107,7 +108,7 @@ class Exporter:
         self._state: Literal["new", "open", "closed"] = "new"
         self._destinations: list[Destination] = []
         self._removed: list[Destination] = []
-        for url in [collectors] if isinstance(collectors, str) else collectors:
+        for url in _urls(collectors):
             self._join(self._destination(url))
 
     def __repr__(self) -> str:
@@ -154,14 +155,14 @@ class Exporter:
 
     # --- collectors ---
 
-    def add(self, url: str, **options: Any) -> None:
+    def add_collector(self, url: str, **options: Any) -> None:
         """Send to another collector from now on. options: as those of the URL."""
         destination = self._destination(url, **options)
         if self._state == "open":
             destination.start()
         self._join(destination)
 
-    def remove(self, url: str, *, timeout: float = _CLOSE_S) -> None:
+    def remove_collector(self, url: str, *, timeout: float = _CLOSE_S) -> None:
         """Send to a collector no more; what waits for it is sent first, as by `close`. Raises HeadwaterError."""
         destination = self._named(url)
         with self._lock:
@@ -323,6 +324,17 @@ class Exporter:
             return
         how = "is closed" if self._state == "closed" else "is not open: use it in a with block"
         raise HeadwaterError(f"the Exporter {how}")
+
+
+def _urls(collectors: Any) -> list[str]:
+    """The URLs given. Raises HeadwaterError for what are none."""
+    if isinstance(collectors, str):
+        return [collectors]
+    urls = list(collectors) if isinstance(collectors, Iterable) else [collectors]
+    for url in urls:
+        if not isinstance(url, str):
+            raise HeadwaterError(f"an Exporter is given the URL of a collector, or several, not {url!r}")
+    return urls
 
 
 def _check_alike(a: Destination, b: Destination) -> None:

@@ -15,10 +15,12 @@ from headwater.batch.lists import Lists
 from headwater.batch.strings import Strings
 from headwater.batch.subset import subset
 from headwater.errors import EncodeError, HeadwaterError
+from headwater.model import registry as registries
 
 if TYPE_CHECKING:
     from headwater.batch.incoming_columns import Incoming
     from headwater.batch.lists import Values
+    from headwater.model.registry import Registry
     from headwater.process.exporting_destination import Destination
 
 U64 = npt.NDArray[np.uint64]
@@ -47,10 +49,13 @@ class Policy(Protocol):
         """The records that each destination gets; of several that are told the same, the same Incoming."""
 
 
-def policy_of(name: str, key: Sequence[str]) -> Policy:
-    """The policy of that name. Raises HeadwaterError for one that there is not."""
+def policy_of(name: str, key: Sequence[str], registry: Registry | None = None) -> Policy:
+    """The policy of that name. Raises HeadwaterError for one that there is not, UnknownElement for such a key."""
     if name == "hash":
-        return Hash(tuple(key))
+        names = (key,) if isinstance(key, str) else tuple(key)
+        for each in names:
+            (registry or registries.IANA).named(each.partition("#")[0])  # the second of a name is name#2
+        return Hash(names)
     if key:
         raise HeadwaterError(f"key= is for policy='hash', not for {name!r}")
     simple: dict[str, type[Policy]] = {"all": All, "failover": Failover, "round-robin": RoundRobin}
@@ -96,7 +101,7 @@ class RoundRobin:
 
 
 class Hash:
-    """Records with the same key go to the same collector, whether it is up or not; options go to all.
+    """Records with the same key go to the same collector, and wait for it while it is down; options go to all.
 
     key: names of columns; those that a record's Template lacks do not count, () = addresses, ports and protocol.
     If a collector is added or removed, only what goes to it, or went there, changes its place.

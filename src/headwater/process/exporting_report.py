@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 class Amount(NamedTuple):
     """Data Records, and the Messages they were in."""
 
@@ -21,7 +25,7 @@ class Amount(NamedTuple):
         return Amount(self.records - other.records, self.messages - other.messages)
 
     def __str__(self) -> str:
-        return f"{self.records:,} records in {self.messages:,} messages"
+        return f"{_counted(self.records, 'record')} in {_counted(self.messages, 'message')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,8 @@ class DestinationReport:
     def __str__(self) -> str:
         parts = [f"{self.sent} sent"]
         if self.waiting.messages:
-            parts.append(f"{self.waiting.records:,} records waiting")
+            parts.append(f"{_counted(self.waiting.records, 'record')} waiting")
         if self.resent.messages:
             parts.append(f"{self.resent.records:,} sent again")
-        parts += [f"{amount.records:,} records lost ({cause})" for cause, amount in self.dropped.items()]
+        parts += [f"{_counted(amount.records, 'record')} lost ({cause})" for cause, amount in self.dropped.items()]
         return f"{self.url}: {', '.join(parts)}" + (f"; {self.error}" if self.error else "")

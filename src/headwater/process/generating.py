@@ -48,6 +48,8 @@ class Generated:
 class Traffic:
     """What is generated: see `generate`. exporters: each has all the domains. version: 10 (IPFIX), 9 or 5 (NetFlow).
 
+    longest: seconds between exports at most, if there is a record in them.
+
     Raises HeadwaterError for what cannot be generated.
     """
 
@@ -59,6 +61,7 @@ class Traffic:
     version: int = 10
     start: float = START
     seed: int = 0
+    longest: int = _LONGEST_S
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -125,14 +128,25 @@ class Traffic:
         exporting = [_Source(self, e, d) for e in range(self.exporters) for d in range(1, self.domains + 1)]
         for source in exporting:
             yield from source.descriptions()
-        seconds = min(max(-(-_CHUNK * len(exporting) // self.rate), 1), _LONGEST_S)
-        chunk = min(math.ceil(seconds * self.rate), _MOST * len(exporting))
+        chunk = self._chunk
         for done in range(0, self.records, chunk):
             begin, end = (self.start + number / self.rate for number in (done, done + chunk))
             until = min(done + chunk, self.records)
             for k, source in enumerate(exporting):
                 # each has its part of all records so far, so that none is lost in rounding
                 yield from source.take(self._part(k, until) - self._part(k, done), begin, end)
+
+    @property
+    def interval(self) -> float:
+        """Seconds from one export to the next."""
+        return self._chunk / self.rate
+
+    @property
+    def _chunk(self) -> int:
+        """Records between exports, of all sources."""
+        sources = self.exporters * self.domains
+        seconds = min(max(-(-_CHUNK * sources // self.rate), 1), self.longest)
+        return min(math.ceil(seconds * self.rate), _MOST * sources)
 
     def _part(self, k: int, records: int) -> int:
         sources = self.exporters * self.domains

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import product
+from dataclasses import replace
+from itertools import groupby, product
 from typing import Final, Literal
 
 from headwater.batch.encode import Encoder
@@ -13,12 +14,13 @@ from headwater.session.export_options import statistics_template
 from headwater.session.exporting import ExportSession
 from headwater.session.key import Transport
 from headwater.session.outgoing import Outgoing
-from headwater.sinks.pcap import LARGEST, Flight, PcapFile
+from headwater.sinks.pcap import LARGEST, Datagram, Flight, PcapFile
 from headwater.wire.dialect import DIALECTS, IPFIX, NETFLOW5
 
 Container = Literal["ipfix", "pcap"]
 
 _STATISTICS_S: Final = 60
+_BURST_S: Final = 1  # on the wire exporters do not wait longer, so that packets come at the rate of the records
 _COLLECTOR: Final = 0xC0000201  # 192.0.2.1 (RFC 5737); the exporters are those after it
 _EXPORTER_PORT: Final = 50_000
 _COLLECTOR_PORT: Final = {10: 4739, 9: 2055, 5: 2055}
@@ -29,10 +31,12 @@ class Exports:
 
     transport: which rules the Messages follow. mtu: octets of a Message at most, None = as ExportSession has it.
     messages, octets: how many so far. templates: those that were announced, by exporter, domain and id.
+    interval: seconds from one time to the next.
     """
 
     def __init__(self, traffic: Traffic, transport: Transport, mtu: int | None = None) -> None:
         self.messages = self.octets = 0
+        self.interval = traffic.interval
         self.templates: set[tuple[int, int, int]] = set()
         self._traffic = traffic
         self._encoder = Encoder()
@@ -98,7 +102,7 @@ def exports_of(traffic: Traffic, container: Container, mtu: int | None = None) -
     if container == "pcap":
         if mtu is not None and mtu > LARGEST:
             raise HeadwaterError(f"mtu is {mtu}; a datagram has at most {LARGEST} octets")
-        return Exports(traffic, Transport.UDP, mtu)
+        return Exports(replace(traffic, longest=_BURST_S), Transport.UDP, mtu)
     if traffic.version != IPFIX.version:
         raise HeadwaterError(f"there are no files of NetFlow v{traffic.version}; write a capture (.pcap)")
     if traffic.exporters > 1:
@@ -116,12 +120,33 @@ def write_exports(
     tell: Callable[[int, int | None], object] | None = None,
 ) -> None:
     """The file, in octets to `write`. tell: called now and then with the octets of all Messages so far, and None."""
-    file = PcapFile(write) if container == "pcap" else None
-    for exporter, now, outgoing in exports:
-        if file is None:
-            write(bytes(outgoing))
-        else:
+    if container == "pcap":
+        _write_capture(exports, version, write, tell)
+        return
+    for _, _, outgoing in exports:
+        write(bytes(outgoing))
+        if tell is not None:
+            tell(exports.octets, None)
+
+
+def _write_capture(
+    exports: Exports,
+    version: int,
+    write: Callable[[bytes], object],
+    tell: Callable[[int, int | None], object] | None,
+) -> None:
+    """What each exporter exports at one time goes out evenly until the next, as its records ended evenly before."""
+    file = PcapFile(write)
+    spread_us = min(exports.interval, _BURST_S) * 1_000_000
+    for now, some in groupby(exports, key=lambda export: export[1]):
+        sent: dict[int, list[memoryview]] = {}
+        for exporter, _, outgoing in some:
+            sent.setdefault(exporter, []).extend(outgoing.messages())
+        datagrams: list[Datagram] = []
+        for exporter, messages in sent.items():
             flight = Flight(_COLLECTOR + 1 + exporter, _EXPORTER_PORT, _COLLECTOR, _COLLECTOR_PORT[version])
-            file.write(outgoing, flight, now)
+            begin_us, step_us = round(now * 1_000_000), spread_us / len(messages)
+            datagrams += [Datagram(begin_us + int(k * step_us), flight, each) for k, each in enumerate(messages)]
+        file.write_datagrams(sorted(datagrams, key=lambda datagram: datagram.time_us))
         if tell is not None:
             tell(exports.octets, None)

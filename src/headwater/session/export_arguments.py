@@ -20,6 +20,22 @@ def whole(value: Any, name: str) -> int:
     raise EncodeError(f"{name} is a whole number, not {value!r}")
 
 
+def sixteen_bits(value: Any, name: str) -> int:
+    """The number of 16 bits that it is. Raises EncodeError."""
+    number = whole(value, name)
+    if not 0 <= number <= 0xFFFF:
+        raise EncodeError(f"{name} is {number}, which has not 16 bits")
+    return number
+
+
+def alignment(value: Any) -> int:
+    """What Sets are padded to a multiple of. Raises EncodeError."""
+    number = whole(value, "align")
+    if number < 1:
+        raise EncodeError(f"align is {number}; Sets are padded to a multiple of 1 or more octets")
+    return number
+
+
 def domain_of(value: Any) -> int:
     """The Observation Domain ID that it is. Raises EncodeError."""
     number = whole(value, "domain")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from headwater.errors import EncodeError
 from headwater.model import registry as registries
-from headwater.session.export_arguments import whole
+from headwater.session.export_arguments import alignment, seconds, sixteen_bits, whole
 from headwater.session.export_clock import ExportClock, Moment
 from headwater.session.export_domain import ExportDomain, Laid, announcement, template_octets
 from headwater.session.export_options import statistics_template, to_describe, type_octets, type_template
@@ -97,6 +97,8 @@ class ExportSession:
         if transport not in set(Transport):
             raise EncodeError(f"transport must be one of {', '.join(Transport)}, not {transport!r}")
         self.transport = Transport(transport)
+        if not isinstance(dialect, Dialect):
+            raise EncodeError(f"dialect is IPFIX, NETFLOW9 or NETFLOW5, not {dialect!r}")
         self.mtu = (DATAGRAM if self.transport.is_unreliable else MAX_MESSAGE) if mtu is None else whole(mtu, "mtu")
         if not dialect.header + SET_HEADER < self.mtu <= MAX_MESSAGE:
             raise EncodeError(
@@ -110,17 +112,16 @@ class ExportSession:
             raise EncodeError(f"{dialect.name} has no type information (RFC 5610 is about IPFIX)")
         self.dialect = dialect
         self.registry = registries.IANA if registry is None else registry
-        self.sampling = sampling
+        self.sampling = sixteen_bits(sampling, "sampling")
         self.counters: Counter[str] = Counter()
         self._refresh = Refresh() if refresh is None else refresh
         if not isinstance(self._refresh, Refresh):
             raise EncodeError(f"refresh is a Refresh, not {refresh!r}")
-        self._align = align_of(dialect) if align is None else whole(align, "align")
-        if self._align < 1:
-            raise EncodeError(f"align is {align}; Sets are padded to a multiple of 1 or more octets")
+        self._align = align_of(dialect) if align is None else alignment(align)
         self._first_id = first_id
         self._describes = describe
-        self._clock = ExportClock(dialect, self.counters, monotonic=monotonic, booted=booted)
+        since = None if booted is None else seconds(booted, "booted")
+        self._clock = ExportClock(dialect, self.counters, monotonic=monotonic, booted=since)
         self._domains: dict[int, ExportDomain] = {}
         self._described: set[tuple[int, int]] = set()
 
@@ -187,9 +188,15 @@ class ExportSession:
         return self._domain(domain).tally
 
     def send_records(
-        self, template: Template, records: Iterable[Mapping[str, Any]], domain: int = 0, *, now: float, stream: int = 0
+        self,
+        template: Template,
+        records: Iterable[Mapping[str, Any] | Sequence[Any]],
+        domain: int = 0,
+        *,
+        now: float,
+        stream: int = 0,
     ) -> list[Outgoing]:
-        """The same for a few records given as values by column name, options for example."""
+        """The same for a few records given as values, options for example: by column name, or in the fields' order."""
         place = self._domain(domain, stream)
         self._check_known(template, place)
         if not self.dialect.has_sets:

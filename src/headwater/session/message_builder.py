@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from headwater.errors import EncodeError
 from headwater.model.template import Template
-from headwater.session.export_arguments import domain_of, seconds, whole
+from headwater.session.export_arguments import alignment, domain_of, seconds, sixteen_bits, whole
 from headwater.session.export_tally import Tally
 from headwater.session.open_message import Item, Kind, Mark, OpenMessage, too_long
 from headwater.wire.dialect import FIRST_DATA_SET, IPFIX, MAX_MESSAGE, OPTIONS_TEMPLATE_SET, SET_HEADER, TEMPLATE_SET
@@ -75,7 +75,7 @@ class MessageBuilder:
         self.mtu = mtu
         self.domain = 0
         self.export_time = 0
-        self._align = align
+        self._align = alignment(align)
         self._finished: list[bytes] = []
         self._on_message = on_message or self._finished.append
         self._tallies: dict[int, Tally] = {}
@@ -103,7 +103,8 @@ class MessageBuilder:
     def withdraw(self, template_id: int, *, options: bool = False) -> None:
         """Add a withdrawal: of one Template, or of all with the id 2, or of all Options Templates with 3 (§8.1)."""
         set_id = OPTIONS_TEMPLATE_SET if options or template_id == OPTIONS_TEMPLATE_SET else TEMPLATE_SET
-        self._add(Item(set_id, template_id.to_bytes(2, "big") + bytes(2), Kind.TEMPLATE))
+        octets = sixteen_bits(template_id, "template_id").to_bytes(2, "big")
+        self._add(Item(set_id, octets + bytes(2), Kind.TEMPLATE))
 
     def ensure_set(self, set_id: int) -> None:
         """What is added from now on goes into a Set of that id: the open one, or a new one."""
@@ -113,9 +114,9 @@ class MessageBuilder:
 
     def new_set(self, set_id: int) -> None:
         """Start a Set, even if one of the same id is open; it disappears if nothing is added to it."""
-        message = self._open()
+        message, number = self._open(), sixteen_bits(set_id, "set_id")
         self._before_set = message.mark()
-        message.open_set(set_id)
+        message.open_set(number)
 
     def add(self, octets: bytes) -> None:
         """Add the octets of one Data Record to the open Set."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -30,6 +31,14 @@ class Flight(NamedTuple):
     destination_port: int
 
 
+class Datagram(NamedTuple):
+    """What is sent when (in microseconds since 1970), from where to where."""
+
+    time_us: int
+    flight: Flight
+    payload: bytes | memoryview
+
+
 class PcapFile:
     """A capture that is being written. write: takes octets of the file."""
 
@@ -40,13 +49,18 @@ class PcapFile:
 
     def write(self, outgoing: Outgoing, flight: Flight, now: float) -> None:
         """Add Messages, each in a datagram, one after the other from `now` on (seconds since 1970)."""
-        time_us = round(now * 1_000_000)
+        times = count(round(now * 1_000_000), _SPACING_US)
+        self.write_datagrams(
+            Datagram(time, flight, message) for time, message in zip(times, outgoing.messages(), strict=False)
+        )
+
+    def write_datagrams(self, datagrams: Iterable[Datagram]) -> None:
+        """Add datagrams, in the order of time."""
         parts = []
-        for message in outgoing.messages():
-            packet = self._packet(bytes(message), flight)
+        for time_us, flight, payload in datagrams:
+            packet = self._packet(bytes(payload), flight)
             length = len(_ETHERNET) + len(packet)
             parts += [_RECORD.pack(time_us // 1_000_000, time_us % 1_000_000, length, length), _ETHERNET, packet]
-            time_us += _SPACING_US
         self._write(b"".join(parts))
 
     def _packet(self, payload: bytes, flight: Flight) -> bytes:

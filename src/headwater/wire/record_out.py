@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from math import isfinite
@@ -73,12 +73,19 @@ def _in_full(type: DataType, text: str, value: Any) -> Any:
     return value
 
 
-def write_record(template: Template, values: Mapping[str, Any], export_time: int | None = None) -> bytes:
-    """Octets of one record. values: by `Template.column_names`, all of them. export_time: see `write_value`.
+def write_record(
+    template: Template, values: Mapping[str, Any] | Sequence[Any], export_time: int | None = None
+) -> bytes:
+    """Octets of one record.
 
+    values: by `Template.column_names`, all of them, or in their order. export_time: see `write_value`.
     Raises EncodeError: a value is missing, superfluous or does not fit.
     """
     names = template.column_names
+    if not isinstance(values, Mapping):
+        if not isinstance(values, tuple | list) or len(values) != len(names):
+            raise EncodeError(f"a record is a dict, or a tuple of {len(names)} values, not {values!r}")
+        values = dict(zip(names, values, strict=True))
     if values.keys() != set(names):
         missing = [name for name in names if name not in values]
         if missing:
