@@ -396,9 +396,9 @@ def test_everybody_gets_everything_and_it_is_encoded_once(monkeypatch: pytest.Mo
     rooms = []
     encode = Encoder.encode
 
-    def counting(self: Encoder, *arguments: Any) -> Any:
+    def counting(self: Encoder, *arguments: Any, **options: Any) -> Any:
         rooms.append(arguments[3])
-        return encode(self, *arguments)
+        return encode(self, *arguments, **options)
 
     monkeypatch.setattr(Encoder, "encode", counting)
     with UdpCollector() as a, UdpCollector() as b, UdpCollector() as c:
@@ -640,3 +640,13 @@ def test_what_ipfix_has_no_word_for_is_left_out_and_told() -> None:
         assert collector.read(1) == [{"octetDeltaCount": 9}]
         (warning,) = exporter.warnings
     assert "is left out: v9/60000 has no element of IPFIX" in warning
+
+
+def test_times_are_cut_to_the_unit_of_their_element_where_that_is_wanted() -> None:
+    rows = [{"flowStartMilliseconds": "2026-11-21T10:00:00.123456Z"}]
+    with TcpCollector() as collector, Exporter(collector.url, allow_rounding=True) as exporter:
+        exporter.write(rows)
+        (record,) = collector.read(1)
+    assert record["flowStartMilliseconds"] % 1000 == 123
+    with TcpCollector() as collector, Exporter(collector.url) as exporter, pytest.raises(EncodeError, match="rounding"):
+        exporter.write(rows)

@@ -429,3 +429,12 @@ def test_export_times_do_not_go_back_where_records_are_put_together_by_template(
         at += int.from_bytes(octets_written[at + 2 : at + 4], "big")
     assert times == sorted(times)
     assert times[-1] == 103
+
+
+def test_a_time_that_readers_would_take_for_another_one_is_refused(tmp_path: Path) -> None:
+    with Writer(tmp_path / "f.ipfix", clock=lambda: NOON) as writer:
+        with pytest.raises(EncodeError, match="flowStartMicroseconds"):
+            writer.write([{"flowStartMicroseconds": "2100-01-01T00:00:00Z"}])
+        writer.write([{"flowStartMicroseconds": "1960-01-01T00:00:00Z"}])
+    (record,) = hw.records(tmp_path / "f.ipfix", times="text")
+    assert record["flowStartMicroseconds"].startswith("1960-01-01T00:00:00")

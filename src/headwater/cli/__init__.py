@@ -15,7 +15,7 @@ from headwater.errors import HeadwaterError
 VERBS = {
     "cat": "Show records as a table, JSON or CSV.",
     "info": "Tell what is in files: exporters, templates, options, loss, faults.",
-    "convert": "Write records to Parquet, Arrow, CSV or NDJSON.",
+    "convert": "Write records to Parquet, Arrow, CSV, NDJSON, IPFIX or pcap.",
     "send": "Send records to collectors.",
     "explain": "Take one message apart, octet by octet.",
     "lint": "Tell where messages violate the standards.",

@@ -80,7 +80,8 @@ class Exporter:
     policy: who gets what: "all"; "failover", the first that is up; "round-robin", in turns; "hash", by `key`, names
         that `registry` knows; there a collector that is down keeps its share waiting.
     domain: the Observation Domain of all records; None = that of each Batch, 0 for other data.
-    lengths, nulls: as for hw.Writer. describe: type information (RFC 5610) of enterprise elements is sent, too.
+    lengths, nulls, allow_rounding: as for hw.Writer. describe: type information (RFC 5610) of enterprise elements goes,
+        too.
     clock: seconds since 1970, for Export Times. booted: what NetFlow counts the times of flows from, at most 49 days
         before; None = a day ago. What it cannot be told is in `netflow`, and not in `report`.
     """
@@ -96,6 +97,7 @@ class Exporter:
         describe: bool = False,
         lengths: Lengths = "native",
         nulls: Nulls = "error",
+        allow_rounding: bool = False,
         clock: Callable[[], float] = time.time,
         booted: float | None = None,
         **options: Any,
@@ -103,7 +105,7 @@ class Exporter:
         self._policy = policy_of(policy, key, registry)
         self._options, self._registry, self._describe, self._clock = options, registry, describe, clock
         self._booted = clock() - _DAY_S if booted is None else booted
-        self._parts = Parts(domain, registry, lengths, nulls, self._booted)
+        self._parts = Parts(domain, registry, lengths, nulls, self._booted, clock, allow_rounding=allow_rounding)
         self._lock = threading.Lock()
         self._state: Literal["new", "open", "closed"] = "new"
         self._destinations: list[Destination] = []

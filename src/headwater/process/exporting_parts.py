@@ -79,6 +79,9 @@ class Parts:
         lengths: Lengths,
         nulls: Nulls,
         booted: float,
+        clock: Callable[[], float],
+        *,
+        allow_rounding: bool,
     ) -> None:
         if nulls not in ("error", "zero", "split"):
             raise HeadwaterError(f"nulls must be 'error', 'zero' or 'split', not {nulls!r}")
@@ -86,6 +89,7 @@ class Parts:
         self.netflow = NetflowReport()
         self.left_out: dict[str, str] = {}
         self._domain, self._lengths, self._nulls, self._booted = domain, lengths, nulls, booted
+        self._clock, self._allow_rounding = clock, allow_rounding
         self._encoder, self._lossless = Encoder(nulls=of_encoder), Encoder(nulls=of_encoder, lossless=True)
         self._items: dict[tuple[Template, int], None] = {}
         self._ids = {
@@ -141,7 +145,7 @@ class Parts:
             # NetFlow v5 has residual nanoseconds, from which times of flows are counted in milliseconds
             yield columns_of(said.columns, template=said.template, registry=registry, allow_rounding=True)
         else:
-            yield from chunks_of(data, template=wanted, registry=registry)
+            yield from chunks_of(data, template=wanted, registry=registry, allow_rounding=self._allow_rounding)
 
     def _offers(
         self, incoming: Incoming, part: Part, policy: Policy, destinations: Sequence[Destination]
@@ -163,7 +167,7 @@ class Parts:
                     continue
                 encoder = self._lossless if part.is_decoded else self._encoder
                 inner = self._inner(part.domain, destinations)
-                made[laid] = encoder.encode(own, records.columns, records.count, room, inner)
+                made[laid] = encoder.encode(own, records.columns, records.count, room, inner, export_time=self._clock())
                 yield destination, made[laid], part.domain
 
     def _said(self, whole: Incoming, share: Incoming, dialect: Dialect, domain: int) -> Iterator[Said]:

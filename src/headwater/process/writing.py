@@ -244,7 +244,7 @@ class Writer:
         values: dict[str, Any] = {}
         yield values
         incoming = self._columns([values], made)
-        self._encode(incoming, made, self._domain_of(domain), self._encoder)
+        self._encode(incoming, made, self._domain_of(domain), self._clock(), self._encoder)
         self.add(values, made, domain=domain)
 
     @contextlib.contextmanager
@@ -367,26 +367,28 @@ class Writer:
         self, incoming: Incoming, domain: int, now: float, *, is_decoded: bool = False, nulls: Nulls | None = None
     ) -> None:
         if incoming.count:
-            for encoded in self._encoded(incoming, domain, nulls or self._nulls, is_decoded=is_decoded):
+            for encoded in self._encoded(incoming, domain, now, nulls or self._nulls, is_decoded=is_decoded):
                 self._output.send(encoded, domain, now)
 
-    def _encoded(self, incoming: Incoming, domain: int, nulls: Nulls, *, is_decoded: bool) -> list[Encoded]:
+    def _encoded(self, incoming: Incoming, domain: int, now: float, nulls: Nulls, *, is_decoded: bool) -> list[Encoded]:
         """All of it, before any of it is written. is_decoded: what a null hides goes out as it came."""
         encoder = self._again if is_decoded else self._encoder
         if nulls != "split" or is_decoded:
             try:
-                return [self._encode(incoming, self._template_of(incoming, domain), domain, encoder)]
+                return [self._encode(incoming, self._template_of(incoming, domain), domain, now, encoder)]
             except EncodeError:
                 if nulls != "split":
                     raise
         parts = [part for _, part in split_nulls(incoming)]
-        return [self._encode(part, self._template_of(part, domain), domain, encoder) for part in parts]
+        return [self._encode(part, self._template_of(part, domain), domain, now, encoder) for part in parts]
 
-    def _encode(self, incoming: Incoming, template: Template, domain: int, encoder: Encoder) -> Encoded:
+    def _encode(self, incoming: Incoming, template: Template, domain: int, now: float, encoder: Encoder) -> Encoded:
         room = self._output.room(template, domain)
-        return encoder.encode(
-            template, incoming.values, incoming.count, room, lambda inner: self._output.template(inner, domain)
-        )
+
+        def inner(of: Template) -> Template:
+            return self._output.template(of, domain)
+
+        return encoder.encode(template, incoming.values, incoming.count, room, inner, export_time=now)
 
     def _template_of(self, incoming: Incoming, domain: int) -> Template:
         if incoming.template is not None:
