@@ -438,3 +438,11 @@ def test_a_time_that_readers_would_take_for_another_one_is_refused(tmp_path: Pat
         writer.write([{"flowStartMicroseconds": "1960-01-01T00:00:00Z"}])
     (record,) = hw.records(tmp_path / "f.ipfix", times="text")
     assert record["flowStartMicroseconds"].startswith("1960-01-01T00:00:00")
+
+
+def test_a_bad_value_among_records_with_nulls_is_told_with_its_own_row(tmp_path: Path) -> None:
+    rows = [{"octetDeltaCount": 1}, {"vlanId": 2}, {"octetDeltaCount": 3}, {"octetDeltaCount": 70_000}]
+    writer = Writer(tmp_path / "f.ipfix", nulls="split", lengths={"octetDeltaCount": 2})
+    with writer, pytest.raises(EncodeError, match="row 3") as caught:
+        writer.write(rows)
+    assert caught.value.row == 3

@@ -379,8 +379,13 @@ class Writer:
             except EncodeError:
                 if nulls != "split":
                     raise
-        parts = [part for _, part in split_nulls(incoming)]
-        return [self._encode(part, self._template_of(part, domain), domain, now, encoder) for part in parts]
+        out = []
+        for rows, part in split_nulls(incoming):
+            try:
+                out.append(self._encode(part, self._template_of(part, domain), domain, now, encoder))
+            except EncodeError as bad:
+                raise behind(bad, 0 if bad.row is None else int(rows[bad.row]) - bad.row) from bad
+        return out
 
     def _encode(self, incoming: Incoming, template: Template, domain: int, now: float, encoder: Encoder) -> Encoded:
         room = self._output.room(template, domain)
