@@ -528,3 +528,29 @@ def test_selectors_that_samplers_cannot_be_keep_their_elements(selector: dict[st
 def test_selectors_with_more_than_32_bits_stay_selectors() -> None:
     assert v9(FLOW | {"selectorId": 1 << 32})[0]["selectorId"] == 1 << 32
     assert v9(FLOW | {"selectorId": 3, "samplerId": 4})[0]["selectorId"] == 3
+
+
+def test_flows_from_before_the_boot_keep_their_times_in_netflow9() -> None:
+    early = FLOW | {"flowStartMilliseconds": BOOTED * 1000 - 1}
+    report = NetflowReport()
+    (part,) = to_netflow9(columns_of([early]), booted=BOOTED, overflow="saturate", report=report)
+    row = dict(zip(part.template.column_names, (column.tolist()[0] for column in part.columns), strict=True))
+    assert "flowStartSysUpTime" not in row
+    start = np.asarray(part.columns[part.template.column_names.index("flowStartMilliseconds")])
+    assert start.view("i8").tolist() == [BOOTED * 1000 - 1]
+    assert report.is_lossless
+    with pytest.raises(EncodeError, match="before the boot"):
+        to_netflow9(columns_of([early]), booted=BOOTED)
+
+
+def test_a_second_value_does_not_take_the_place_of_a_first_that_is_not_there() -> None:
+    report = NetflowReport()
+    rows = [{"vlanId": 1, "vlanId#2": 2, "octetDeltaCount": 3}, {"vlanId#2": 4, "octetDeltaCount": 5}]
+    parts = to_netflow9(columns_of(rows), booted=BOOTED, report=report)
+    found = [
+        dict(zip(part.template.column_names, row, strict=True))
+        for part in parts
+        for row in zip(*(column.tolist() for column in part.columns), strict=True)
+    ]
+    assert found == [{"vlanId": 1, "vlanId#2": 2, "octetDeltaCount": 3}, {"octetDeltaCount": 5}]
+    assert report.values == {("vlanId", "left out: an earlier one has no value"): 1}

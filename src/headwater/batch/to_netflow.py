@@ -66,7 +66,8 @@ def to_netflow9(
     """Records with Templates that NetFlow v9 can say, one for each set of columns that have values together.
 
     times: of flows, "uptime" = since the boot (21, 22), as RFC 3954 has them; "absolute" = in milliseconds (152, 153),
-    which newer collectors know as well. booted, overflow: as in `to_netflow5`.
+    which newer collectors know as well. booted, overflow: as in `to_netflow5`, but instead of being moved to the boot
+    times from before it are "absolute".
     text_octets: of text of variable length, 0 = leave it out; or by column name, for some columns of text or octets.
     Shorter values are filled up with zeros. Octets that nobody gave a length have one if all of a batch are as long.
     Values that are Template IDs (templateId) stay those of where the records come from.

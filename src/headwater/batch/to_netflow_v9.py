@@ -98,10 +98,14 @@ class _Making:
             self.fields.scope.append((Field(system, system.type.width), np.zeros(self.source.count, np.uint32)))
 
     def _times(self) -> None:
-        times = flow_times(self.source, self.report)
-        ids = _UPTIME if self.wishes.uses_uptime else _MILLISECONDS
+        times, booted = flow_times(self.source, self.report), self.wishes.booted_ms
+        known = np.concatenate([ms[~unknown] for ms, unknown in zip(times.ms, times.unknown, strict=True)])
+        # what would have to be moved keeps its time in the other elements, unless they cannot say it either
+        is_early = self.wishes.overflow == "saturate" and (known < booted).any() and not (known < 0).any()
+        uses_uptime = self.wishes.uses_uptime and not is_early
+        ids = _UPTIME if uses_uptime else _MILLISECONDS
         columns: tuple[Flat, Flat] = times.ms[0].view("M8[ms]"), times.ms[1].view("M8[ms]")
-        if self.wishes.uses_uptime:
+        if uses_uptime:
             columns = to_uptimes(times, self.wishes.booted_ms, self.source, self.wishes.overflow, self.report)
         for id, values, unknown in zip(ids, columns, times.unknown, strict=True):
             if not unknown.all() or not len(unknown):
