@@ -160,9 +160,14 @@ class Exporter:
     def add_collector(self, url: str, **options: Any) -> None:
         """Send to another collector from now on. options: as those of the URL."""
         destination = self._destination(url, **options)
+        self._join(destination)  # first, or nobody would see that it is up when it is so at once
         if self._state == "open":
-            destination.start()
-        self._join(destination)
+            try:
+                destination.start()
+            except BaseException:
+                with self._lock:
+                    self._destinations = [one for one in self._destinations if one is not destination]
+                raise
 
     def remove_collector(self, url: str, *, timeout: float = _CLOSE_S) -> None:
         """Send to a collector no more; what waits for it is sent first, as by `close`. Raises HeadwaterError."""
