@@ -77,6 +77,17 @@ class ListGroup:
         assert self.type is not None
         return cells(self.type, self.items, start, stop, style)
 
+    def sent(self, items: list[Any], start: int, stop: int) -> Iterator[list[Any]]:
+        """The items of rows start..stop of a subTemplateMultiList, as they were sent together."""
+        assert self.entries is not None
+        counts = [1] * len(items)
+        if self.counts is not None:
+            counts = self.counts[int(self.entries[start]) : int(self.entries[stop])].tolist()
+        end = 0
+        for count in counts:
+            end += count
+            yield items[end - count : end]
+
     def spread(self, before: I32, rows: npt.NDArray[np.intp]) -> ListGroup:
         """The same items over more rows; before: rows that came before each, rows: those that were there."""
         length = self.length
@@ -244,16 +255,7 @@ class MultiLists(Lists):
 
 def _entries(group: ListGroup, start: int, stop: int, style: Style) -> Iterator[list[Any]]:
     """The records of each of a multi list's groups of one Template in rows start..stop, in order."""
-    assert group.entries is not None
-    first = int(group.offsets[start])
-    items = group.cells(first, int(group.offsets[stop]), style)
-    counts = [1] * len(items)
-    if group.counts is not None:
-        counts = group.counts[int(group.entries[start]) : int(group.entries[stop])].tolist()
-    end = 0
-    for count in counts:
-        end += count
-        yield items[end - count : end]
+    return group.sent(group.cells(int(group.offsets[start]), int(group.offsets[stop]), style), start, stop)
 
 
 def offsets_of(count: int, rows: npt.NDArray[Any] | None, counts: I32 | None) -> I32:

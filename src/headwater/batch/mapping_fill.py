@@ -141,23 +141,10 @@ def _lists(field: MappedField, values: Lists, start: int, stop: int) -> list[Any
 
 def _fill_multi(field: MappedField, values: MultiLists, start: int, stop: int, out: list[Any]) -> None:
     """Add the records of each group to its row, in the order in which the groups came."""
-    waiting = {group.label: _entries(field, group, start, stop) for group in values.groups}
+    waiting = {group.label: group.sent(_items(field, group, start, stop), start, stop) for group in values.groups}
     first, last = np.searchsorted(values.parent, [start, stop]).tolist()
     for row, id in zip(values.parent[first:last].tolist(), values.ids[first:last].tolist(), strict=True):
         out[row - start] += next(waiting[id])
-
-
-def _entries(field: MappedField, group: ListGroup, start: int, stop: int) -> Iterator[list[Any]]:
-    """The instances of each group of a Template in these rows."""
-    assert group.entries is not None
-    items = _items(field, group, start, stop)
-    counts = [1] * len(items)
-    if group.counts is not None:
-        counts = group.counts[int(group.entries[start]) : int(group.entries[stop])].tolist()
-    end = 0
-    for count in counts:
-        end += count
-        yield items[end - count : end]
 
 
 def _items(field: MappedField, group: ListGroup, start: int, stop: int) -> list[Any]:

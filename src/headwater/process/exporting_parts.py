@@ -11,14 +11,14 @@ import numpy as np
 
 from headwater.batch.batch import Batch
 from headwater.batch.encode import Encoder
-from headwater.batch.incoming import chunks_of, columns_of, split_nulls, template_for
+from headwater.batch.incoming import chunks_of, columns_of, split_nulls
 from headwater.batch.schema import Schema
 from headwater.batch.to_netflow import NetflowReport, to_netflow5, to_netflow9
 from headwater.errors import EncodeError, HeadwaterError
-from headwater.model.template import Template, parse_template
 from headwater.process.reading import Reading
 from headwater.process.translating import RESOLVED, translated
-from headwater.process.writing_parts import parts_of
+from headwater.process.writing_parts import described, parts_of
+from headwater.session.export_templates import template_of
 from headwater.session.exporting import ExportSession
 from headwater.session.key import Transport
 from headwater.wire.dialect import DIALECTS, FIRST_DATA_SET, IPFIX, NETFLOW5
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from headwater.batch.incoming_template import Lengths
     from headwater.batch.lists import Values
     from headwater.model.registry import Registry
+    from headwater.model.template import Template
     from headwater.process.exporting_destination import Destination
     from headwater.process.exporting_pieces import Piece
     from headwater.process.exporting_policies import Policy
@@ -96,10 +97,11 @@ class Parts:
             version: ExportSession(Transport.FILE, dialect=DIALECTS[version], registry=registry)
             for version in (10, 9, 5)
         }
+        self._registry = self._ids[IPFIX.version].registry
 
     def of(self, data: Any, template: Specs | None, domain: int | None, *, for_netflow: bool) -> Iterator[Part]:
         """The data in parts. for_netflow: somebody gets NetFlow, and so needs to know what times of flows mean."""
-        wanted = None if template is None else self._parsed(template)
+        wanted = None if template is None else template_of(template, self._registry)
         is_decoded = isinstance(data, Reading | Batch)
         for part in parts_of(data, self._domain if domain is None else domain):
             for incoming in self._incoming(part.data, wanted, for_netflow=for_netflow):
@@ -109,7 +111,7 @@ class Parts:
 
     def template(self, template: Specs, domain: int, id: int | None = None, dialect: Dialect = IPFIX) -> Template:
         """The Template with the id that it has everywhere: its own, if it has one that nobody else has."""
-        made, ids = self._parsed(template), self._ids[dialect.version]
+        made, ids = template_of(template, self._registry), self._ids[dialect.version]
         if id is None and made.id >= FIRST_DATA_SET:
             with suppress(EncodeError):
                 return ids.template(made, domain, made.id)
@@ -137,7 +139,7 @@ class Parts:
         return lambda piece: destination.template(piece.encoded.template, piece.domain)
 
     def _incoming(self, data: Any, wanted: Template | None, *, for_netflow: bool) -> Iterator[Incoming]:
-        registry = self._ids[IPFIX.version].registry
+        registry = self._registry
         data = _with_known_times(data, for_netflow=for_netflow)
         said = translated(data, registry) if wanted is None else None
         if said is not None:
@@ -173,7 +175,7 @@ class Parts:
     def _said(self, whole: Incoming, share: Incoming, dialect: Dialect, domain: int) -> Iterator[Said]:
         """A share of the whole in the words of a version."""
         if dialect is IPFIX:
-            yield Said(self.template(self._described(whole), domain), share.values, share.count)
+            yield Said(self.template(described(whole, self._lengths), domain), share.values, share.count)
             return
         if dialect is NETFLOW5 and share.scope_count:
             self.netflow.given += share.count
@@ -195,22 +197,6 @@ class Parts:
             return template
 
         return known
-
-    def _described(self, incoming: Incoming) -> Template:
-        if incoming.template is not None:
-            return incoming.template
-        lengths = self._lengths
-        if not isinstance(lengths, str):
-            lengths = {name: octets for name, octets in lengths.items() if name in incoming.names}
-        return template_for(incoming, lengths=lengths)
-
-    def _parsed(self, template: Specs) -> Template:
-        registry = self._ids[IPFIX.version].registry
-        if isinstance(template, Template):
-            return template
-        if isinstance(template, str):
-            return parse_template(template, 0, registry)
-        return Template.of(0, *template, registry=registry)
 
 
 def _with_known_times(data: Any, *, for_netflow: bool) -> Any:

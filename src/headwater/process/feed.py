@@ -236,11 +236,11 @@ def _learned(session: Session, manner: Manner) -> list[InformationElement]:
     return [element for element in session.registry if element.key not in known]
 
 
-def feed_of(windows: Windows, manner: Manner) -> Feed:
-    """The feed for what the source holds."""
+def feed_of(windows: Windows, manner: Manner, capture: type[CaptureFeed] = CaptureFeed) -> Feed:
+    """The feed for what the source holds. capture: that of packets."""
     match windows.content:
         case Content.CAPTURE:
-            return CaptureFeed(Capture(windows, ports=manner.ports), manner)
+            return capture(Capture(windows, ports=manner.ports), manner)
         case Content.NETFLOW:
             return CaptureFeed(DatagramFile(windows), manner)
         case _:

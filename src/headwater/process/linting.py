@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from headwater.batch.decode import Decoder
 from headwater.errors import Fault, SourceError
-from headwater.process.feed import CaptureFeed, FileFeed
+from headwater.process.feed import CaptureFeed, feed_of
 from headwater.process.lint_properties import CommonProperties
 from headwater.process.lint_rows import Rows
 from headwater.process.lint_values import check_values
@@ -20,9 +20,7 @@ from headwater.session.events import DataSets
 from headwater.session.inspecting import InspectingSession, Remark
 from headwater.session.limits import Limits
 from headwater.session.rules import RULES, Rule, Severity
-from headwater.transport import Content, ForeignContent, Source, Windows, find_sources, open_source
-from headwater.transport.capture import Capture
-from headwater.transport.datagram_file import DatagramFile
+from headwater.transport import ForeignContent, Source, Windows, find_sources, open_source
 
 if TYPE_CHECKING:
     from headwater.process.feed import Feed
@@ -174,21 +172,11 @@ def lint(source: Any, manner: LintManner | None = None, skipped: list[Skipped] |
         is_any = True
         try:
             manner.sessions.clear()
-            yield _Linting(one, _feed_of(windows, manner), manner).run(windows)
+            yield _Linting(one, feed_of(windows, manner, _Capture), manner).run(windows)
         finally:
             windows.close()
     if not is_any:
         raise SourceError(f"no flow export among {len(skipped)} files: {skipped[0].reason}" if skipped else "no source")
-
-
-def _feed_of(windows: Windows, manner: LintManner) -> Feed:
-    match windows.content:
-        case Content.CAPTURE:
-            return _Capture(Capture(windows, ports=manner.ports), manner)
-        case Content.NETFLOW:
-            return CaptureFeed(DatagramFile(windows), manner)
-        case _:
-            return FileFeed(windows, manner)
 
 
 class _Linting:

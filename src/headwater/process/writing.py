@@ -15,15 +15,16 @@ import numpy as np
 
 from headwater.batch.batch import Batch
 from headwater.batch.encode import Encoder
-from headwater.batch.incoming import chunks_of, columns_of, split_nulls, template_for
+from headwater.batch.incoming import chunks_of, columns_of, split_nulls
 from headwater.errors import EncodeError, HeadwaterError, SourceError
 from headwater.model.template import Template
 from headwater.process.translating import translated
-from headwater.process.writing_checks import Time, behind, check_domain, check_record, parsed, seconds_of, without_row
+from headwater.process.writing_checks import Time, behind, check_domain, check_record, seconds_of, without_row
 from headwater.process.writing_files import Target
 from headwater.process.writing_options import message_records, session_records
 from headwater.process.writing_output import Output
-from headwater.process.writing_parts import parts_of
+from headwater.process.writing_parts import described, parts_of
+from headwater.session.export_templates import template_of
 from headwater.session.exporting import ExportSession
 from headwater.session.key import Transport
 from headwater.session.message_builder import MessageBuilder
@@ -396,15 +397,10 @@ class Writer:
         return encoder.encode(template, incoming.values, incoming.count, room, inner, export_time=now)
 
     def _template_of(self, incoming: Incoming, domain: int) -> Template:
-        if incoming.template is not None:
-            return self._output.template(incoming.template, domain)
-        lengths = self._lengths
-        if not isinstance(lengths, str):
-            lengths = {name: octets for name, octets in lengths.items() if name in incoming.names}
-        return self._output.template(template_for(incoming, lengths=lengths), domain)
+        return self._output.template(described(incoming, self._lengths), domain)
 
     def _parsed(self, template: Specs) -> Template:
-        return parsed(template, self._session.registry)
+        return template_of(template, self._session.registry)
 
     def _domain_of(self, domain: int | None) -> int:
         return domain if domain is not None else self._domain or 0

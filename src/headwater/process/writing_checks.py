@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from headwater.batch.mapping import is_mappable
 from headwater.errors import EncodeError, HeadwaterError
-from headwater.model.template import Template, parse_template
 
 if TYPE_CHECKING:
-    from headwater.model.registry import Registry
-    from headwater.session.exporting import Specs
+    from headwater.model.template import Template
 
 Time = float | datetime
 
@@ -32,17 +30,6 @@ def check_record(record: Any, template: Template | None) -> None:
         raise EncodeError(f"{record!r} is no record: give a dict, a tuple with a template, or a mapped object")
     if template is None:
         raise EncodeError(f"{record!r} is no record without a template, which says what its values are")
-
-
-def parsed(template: Specs, registry: Registry) -> Template:
-    """The Template that IESpecs stand for. Raises EncodeError."""
-    if isinstance(template, Template):
-        return template
-    if isinstance(template, str):
-        return parse_template(template, 0, registry)
-    if not isinstance(template, Iterable):
-        raise EncodeError(f"a template is a Template or IESpecs, not {template!r}")
-    return Template.of(0, *template, registry=registry)
 
 
 def seconds_of(time: Time | None) -> float | None:

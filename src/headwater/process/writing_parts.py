@@ -9,11 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from headwater.batch.batch import Batch
+from headwater.batch.incoming import template_for
 from headwater.errors import EncodeError
 from headwater.process.reading import Reading
 from headwater.session.outgoing import Encoded
 
 if TYPE_CHECKING:
+    from headwater.batch.incoming_columns import Incoming
+    from headwater.batch.incoming_template import Lengths
     from headwater.model.template import Template
     from headwater.session.events import DataSets
 
@@ -75,6 +78,15 @@ def by_domain(
         rows = picked[kind[set_of] == number]
         mine = np.flatnonzero(kind == number)
         yield Part(batch.take(rows), int(domain[mine[0]]), float(time[mine].max()))
+
+
+def described(incoming: Incoming, lengths: Lengths) -> Template:
+    """The Template of columns: the one they have, or else what they need. lengths: also for columns of others."""
+    if incoming.template is not None:
+        return incoming.template
+    if not isinstance(lengths, str):
+        lengths = {name: octets for name, octets in lengths.items() if name in incoming.names}
+    return template_for(incoming, lengths=lengths)
 
 
 def ascending(parts: Iterable[Part]) -> Iterator[Part]:
