@@ -68,6 +68,19 @@ def test_the_records_are_those_of_rfc_5610_but_for_the_fields_it_has_not() -> No
     assert sent.endswith(numbers + bytes(18) + name + b"\0")  # no units, no range, no description
 
 
+def test_templates_are_told_from_data_also_where_type_information_comes_with_them() -> None:
+    session = ExportSession("sctp", describe=True)
+    template = session.template([FLAGS, "octetDeltaCount[4]"])
+    (announced,) = session.announce(now=NOW)
+    assert announced.records == 1
+    assert announced.has_templates
+    (data,) = session.send_records(template, [{"initialTCPFlags": 2, "octetDeltaCount": 3}], now=NOW)
+    assert data.records == 1
+    assert not data.has_templates
+    (withdrawn,) = session.withdraw(template, now=NOW)
+    assert withdrawn.has_templates
+
+
 def test_each_element_is_described_once_in_a_session() -> None:
     session = ExportSession("tcp", describe=True)
     send(session, session.template([FLAGS]), b"\1")

@@ -37,7 +37,7 @@ class Writing:
         first = self.place.tally.advance(self.stream, int(steps[-1]))
         self._write(laid.buffer, laid.begin, first + steps[:-1], laid.records + laid.templates)
         self._count(laid)
-        return Outgoing(laid.buffer, laid.begin, int(laid.records.sum()))
+        return Outgoing(laid.buffer, laid.begin, int(laid.records.sum()), bool(laid.templates.any()))
 
     def data(self, encoded: Encoded, announcement: Laid | None, cuts: npt.NDArray[np.int64]) -> list[Outgoing]:
         """Messages of one Set each, and the announcement once more in front of those that `cuts` are the indices of."""
@@ -66,7 +66,8 @@ class Writing:
         self._count(laid)
         size, records = len(announcement), int(announcement.records.sum())
         return [
-            Outgoing(laid.buffer, laid.begin[at : at + size + 1], records) for at in range(0, size * len(starts), size)
+            Outgoing(laid.buffer, laid.begin[at : at + size + 1], records, has_templates=True)
+            for at in range(0, size * len(starts), size)
         ]
 
     def _steps(self, records: npt.NDArray[np.signedinteger]) -> npt.NDArray[np.int64]:

@@ -169,7 +169,7 @@ class ExportSession:
         """What is to be sent for these records: Templates that are due, then the data.
 
         The headers are written into the buffer of `encoded`, which now is that of what is returned.
-        What has no data records has Templates only, and must not get lost or overtaken where a transport can choose.
+        What `has_templates` must not get lost or overtaken where a transport can choose.
         stream: of SCTP; each has sequence numbers of its own (RFC 7011 §3.1).
         """
         place = self._domain(domain, stream)

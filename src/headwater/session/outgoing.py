@@ -51,12 +51,14 @@ class Outgoing:
     """Messages back to back, ready to be sent.
 
     buffer: uint8[n]. begin: int32[k+1], where each of k Messages starts, then where the last one ends.
-    records: data records in all of them.
+    records: data records in all of them. has_templates: there are Template records or withdrawals among them, which no
+    transport may give up (RFC 7011 §8).
     """
 
     buffer: npt.NDArray[np.uint8]
     begin: npt.NDArray[np.int32]
     records: int = 0
+    has_templates: bool = False
 
     def __len__(self) -> int:
         return len(self.begin) - 1

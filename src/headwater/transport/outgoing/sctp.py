@@ -80,7 +80,7 @@ class SctpSender:
         self._check()
         control = [(_SCTP, _SNDINFO, _SND.pack(stream, 0, 0, 0, 0))]
         ttl = self._collector.options.get("ttl")
-        if ttl and outgoing.records:
+        if ttl and not outgoing.has_templates:  # type information can come with Templates
             control.append((_SCTP, _PRINFO, _PR.pack(_TTL, ttl)))
         for message in outgoing.messages():
             self._put(message, control)
