@@ -13,13 +13,16 @@ from headwater.session.key import SessionKey
 
 @dataclass(frozen=True, slots=True)
 class Datagrams:
-    """UDP datagrams that lie in one buffer, in the order of their arrival; columns are over d datagrams.
+    """Datagrams that lie in one buffer, in the order of their arrival; columns are over d datagrams.
+
+    Of streams a datagram is whole Messages of one transport session, one after the other.
 
     buffer: uint8[n]. start, end: int32[d], the payloads in it.
     peer: int32[d], index into `keys`: which transport session each belongs to. A source hands over the same growing
     list every time, so that an index keeps its meaning.
     offset: int64[d], absolute offset of each payload in its source. received: int64[d], arrival in nanoseconds since
     1970 (UTC), 0 = not known.
+    stream: int32[d], SCTP stream of each, by which sequence numbers are counted (RFC 7011 §3.1); None = 0 for all.
     """
 
     buffer: npt.NDArray[np.uint8]
@@ -29,6 +32,7 @@ class Datagrams:
     keys: Sequence[SessionKey | None]
     offset: npt.NDArray[np.int64]
     received: npt.NDArray[np.int64]
+    stream: npt.NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.start)

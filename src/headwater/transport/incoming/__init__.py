@@ -1,0 +1,1 @@
+"""Messages in: listeners of every transport hand over blocks of what they received, and decode nothing."""
