@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from headwater.model.template import Template
     from headwater.session.datagrams import Datagrams
     from headwater.session.events import Event
+    from headwater.session.peers import Peer
     from headwater.session.sequence import DomainLedger
 
 Buffer = bytes | bytearray | memoryview | npt.NDArray[np.uint8]
@@ -90,7 +91,7 @@ class Session:
     def registry(self) -> Registry:
         """Names and types in force, with what type information records have taught (RFC 5610)."""
         registry = self._state.table.peers.registry
-        taught = [peer.registry for peer in self._state.table.peers.all if peer.learned]
+        taught = [peer.registry for peer in self._state.table.peers.all.values() if peer.learned]
         if len(taught) == 1:
             return taught[0]
         return registry.extend(e for one in taught[::-1] for e in one if e.key not in registry) if taught else registry
@@ -103,7 +104,7 @@ class Session:
     @property
     def ledgers(self) -> list[DomainLedger]:
         """The loss ledger of each Observation Domain of each exporter."""
-        return [domain.ledger for domain in self._state.table.by_index]
+        return [ledger for domain in self._state.table.by_index.values() for ledger in domain.ledgers]
 
     @property
     def ledger(self) -> Mapping[int, DomainLedger]:
@@ -155,13 +156,22 @@ class Session:
     def receive_datagrams(self, datagrams: Datagrams, *, now: float = 0.0) -> Iterator[Event]:
         """Events of datagrams of any number of exporters, which are taken in before this returns.
 
+        Over TCP and TLS a datagram is a run of whole Messages of one connection, which whoever received them has cut.
         now: seconds, any epoch; ages Templates.
         """
-        if self.transport.is_stream:
-            raise HeadwaterError(f"datagrams do not come over {self.transport}")
+        if self.transport is Transport.FILE:
+            raise HeadwaterError("a file has no datagrams")
         given = datagrams
         return self._take(
-            given.buffer, given.start, given.end, now, given.keys, given.peer, given.offset, given.received
+            given.buffer,
+            given.start,
+            given.end,
+            now,
+            given.keys,
+            given.peer,
+            given.offset,
+            given.received,
+            given.stream,
         )
 
     def _take(
@@ -174,6 +184,7 @@ class Session:
         peer: npt.NDArray[np.int32] | None,
         offset: npt.NDArray[np.int64],
         received: npt.NDArray[np.int64] | None,
+        stream: npt.NDArray[np.int32] | None = None,
     ) -> Iterator[Event]:
         if not len(starts):
             return iter(())
@@ -188,6 +199,7 @@ class Session:
             keys,
             None if peer is None else peer[at],
             None if received is None else received[at],
+            None if stream is None else stream[at],
         )
         events += self._run(buf, frames, arrivals, now)
         troubles = []
@@ -218,7 +230,7 @@ class Session:
                 known.record.specifiers,
                 domain.seen[id],
             )
-            for domain in self._state.table.by_index
+            for domain in self._state.table.by_index.values()
             for id, known in domain.known.items()
             if id in domain.seen
         ]
@@ -241,6 +253,44 @@ class Session:
                 if known.teaches_types:
                     self._state.teachers.add((domain.index, saved.id))
         return count
+
+    @property
+    def num_exporters(self) -> int:
+        """Exporters it has something in mind of; `Limits.sessions` bounds it."""
+        return len(self._state.table.peers.all)
+
+    def forget(self, keys: Collection[SessionKey]) -> tuple[list[DomainLedger], Iterator[Event]]:
+        """Transport sessions have ended: their Templates are forgotten (RFC 7011 §8).
+
+        Returns their ledgers, in which nothing will be counted any more, and what there is to tell.
+        """
+        peers = self._state.table.peers
+        found = [peers.find(dialect, key) for dialect in DIALECTS.values() for key in keys]
+        return self._forget(one for one in found if one is not None and one.key in keys)
+
+    def forget_idle(self, before: float, keep: int | None = None) -> tuple[list[DomainLedger], Iterator[Event]]:
+        """Forget exporters that were not heard of since `before`, by the clock of `now`; as `forget`.
+
+        keep: of the rest, at most so many, those heard of last.
+        """
+        ranked = sorted(self._state.table.peers.all.values(), key=attrgetter("heard"), reverse=True)
+        return self._forget(p for i, p in enumerate(ranked) if p.heard < before or (keep is not None and i >= keep))
+
+    def _forget(self, peers: Iterable[Peer]) -> tuple[list[DomainLedger], Iterator[Event]]:
+        gone, state = list(peers), self._state
+        if not gone:
+            return [], iter(())
+        if any(peer.learned for peer in gone):
+            state.taught.clear()  # it is by the peer's index, which another one will get
+        domains = state.table.forget(gone)
+        indices = {domain.index for domain in domains}
+        state.teachers = {teacher for teacher in state.teachers if teacher[0] not in indices}
+        at = state.held.oldest_at if len(state.held) else 0
+        dropped = state.held.drop(indices)
+        events: list[Event] = []
+        if dropped:
+            events.append(self._fault(FaultKind.HELD_DROPPED, at, dropped, "their transport session has ended"))
+        return [ledger for domain in domains for ledger in domain.ledgers], self._answer(events)
 
     def close(self) -> Iterator[Event]:
         """End of the transport session: what is left over is reported, Templates are forgotten (RFC 7011 §8)."""

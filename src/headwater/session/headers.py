@@ -37,6 +37,7 @@ class Arrivals:
     keys: Sequence[SessionKey | None] = (None,)
     peer: I32 | None = None
     received: npt.NDArray[np.int64] | None = None
+    stream: I32 | None = None
 
 
 def read_messages(buf: npt.NDArray[np.uint8], frames: Frames, arrivals: Arrivals) -> Messages:

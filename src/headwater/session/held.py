@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -81,6 +82,15 @@ class HeldSets:
             self._by_key[key] = sets
             self._arrival.extend([key] * len(sets))
         return taken
+
+    def drop(self, domains: Collection[int]) -> int:
+        """Forget the Data Sets of Observation Domains, by index; returns how many."""
+        gone = [key for key in self._by_key if key[0] in domains]
+        sets = [held for key in gone for held in self._by_key.pop(key)]
+        if sets:
+            self._octets -= sum(len(held.body) for held in sets)
+            self._arrival = deque(key for key in self._arrival if key[0] not in domains)
+        return len(sets)
 
     def clear(self) -> int:
         """Forget everything; returns how many Data Sets that were."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -28,6 +28,7 @@ class Peer:
 
     key: the transport session it was first heard in. registry: names and types, with what it taught (RFC 5610).
     learned: how many elements that is. templates, octets: of all its domains, for the limits.
+    heard: when a Message came last, by the clock of the session.
     """
 
     index: int
@@ -38,6 +39,7 @@ class Peer:
     learned: int = 0
     templates: int = 0
     octets: int = 0
+    heard: float = 0.0
 
     def __str__(self) -> str:
         return "this source" if self.key is None else str(self.key)
@@ -47,13 +49,14 @@ class Peers:
     """Every exporter that was heard of, up to a limit; found for whole buffers of Messages at a time."""
 
     def __init__(self, registry: Registry, policy: KeyPolicy, limit: int) -> None:
-        self.all: list[Peer] = []
+        self.all: dict[int, Peer] = {}  # by index
         self.registry = registry
         self.policy, self._limit = policy, limit
         self._by_key: dict[tuple[int, SessionKey | str | None], Peer] = {}
         self._by_address: dict[tuple[int, str], list[Peer]] = {}
         self._known: dict[int, I32] = {}  # by version: index of the Peer of each key, -1 = not looked up yet
         self._keys: Sequence[SessionKey | None] | None = None
+        self._free: list[int] = []
 
     def find(self, dialect: Dialect, key: SessionKey | None) -> Peer | None:
         """The exporter with that key, if it was heard of."""
@@ -64,11 +67,26 @@ class Peers:
         mark = self._mark(dialect, key)
         found = self._by_key.get(mark)
         if found is None and len(self.all) < self._limit:
-            found = self._by_key[mark] = Peer(len(self.all), dialect, key, self.registry)
-            self.all.append(found)
+            index = self._free.pop() if self._free else len(self.all)
+            found = self._by_key[mark] = self.all[index] = Peer(index, dialect, key, self.registry)
             if key is not None:
                 self._by_address.setdefault((dialect.version, key.address), []).append(found)
         return found
+
+    def forget(self, peers: Iterable[Peer]) -> None:
+        """Know nothing of them any more; their indices are given to others."""
+        gone = {peer.index for peer in peers}
+        for index in gone:
+            peer = self.all.pop(index)
+            del self._by_key[self._mark(peer.dialect, peer.key)]
+            if peer.key is not None:
+                address = peer.dialect.version, peer.key.address
+                same = [other for other in self._by_address.pop(address) if other is not peer]
+                if same:
+                    self._by_address[address] = same
+        self._free.extend(gone)
+        for known in self._known.values():
+            known[np.isin(known, list(gone))] = -1
 
     def of_messages(self, dialect: Dialect, peer: I32, keys: Sequence[SessionKey | None]) -> I32:
         """Index into `all` of each Message's exporter, -1 beyond the limit. peer: index into `keys`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +53,7 @@ class Run:
         self.state, self.buf, self.now = state, buf, now
         self.frames = frames
         self.messages = read_messages(buf, frames, arrivals)
+        self._stream = arrivals.stream
         self.is_ipfix = frames.version is None
         self.bad = np.zeros(len(frames.start), np.bool_)
         self._is_counted = np.zeros(len(frames.start), np.bool_)
@@ -168,7 +169,9 @@ class Run:
         table = self.state.table
         if exporter < 0:
             return table.overflow(DIALECTS[int(self.messages.version[message])])
-        return table.domain(table.peers.all[exporter], id)
+        peer = table.peers.all[exporter]
+        peer.heard = self.now
+        return table.domain(peer, id)
 
     def _frame_sets(self) -> None:
         sets, torn = frame_sets(self.buf, self.frames, self.messages.version)
@@ -240,27 +243,38 @@ class Run:
             count = np.where(in_messages, np.uint32(1), decoded)
             unsure &= ~in_messages
         good = np.flatnonzero(~self.bad) if self.bad.any() else np.arange(len(self.bad))
-        if len(self.domains) > 1:
-            good = good[np.argsort(self.domain_of[good], kind="stable")]
-        self._observe(good, count, unsure, decoded)
+        whose: npt.NDArray[Any] = self.domain_of
+        if self._stream is not None and self._stream.any():
+            whose = whose.astype(np.int64) << 32 | self._stream
+        elif len(self.domains) == 1:
+            self._observe(good, None, count, unsure, decoded)
+            return
+        self._observe(good[np.argsort(whose[good], kind="stable")], whose, count, unsure, decoded)
 
-    def _observe(self, mine: Indices, count: U32, unsure: npt.NDArray[np.bool_], decoded: U32) -> None:
-        """Take Messages into account, those of a domain together.
+    def _observe(
+        self,
+        mine: Indices,
+        whose: npt.NDArray[Any] | None,
+        count: U32,
+        unsure: npt.NDArray[np.bool_],
+        decoded: U32,
+    ) -> None:
+        """Take Messages into account, those of a domain, and of a stream in it, together.
 
+        whose: int[m], what tells these apart; None = all are of one.
         One by one where numbers break or cannot be counted on, and the clean runs between at once.
         """
         if not len(mine):
             return
         messages = self.messages
-        is_whole = len(mine) == len(messages) and len(self.domains) == 1
-        if is_whole:
+        if whose is None and len(mine) == len(messages):
             sequence, stamp = messages.sequence, messages.export_time
             cuts = [0, len(mine)]
         else:
             sequence, stamp = messages.sequence[mine], messages.export_time[mine]
             count, unsure, decoded = count[mine], unsure[mine], decoded[mine]
-            domain_of = self.domain_of[mine]
-            cuts = [0, *(np.flatnonzero(domain_of[1:] != domain_of[:-1]) + 1).tolist(), len(mine)]
+            marks = np.zeros(len(mine), np.int8) if whose is None else whose[mine]
+            cuts = [0, *(np.flatnonzero(marks[1:] != marks[:-1]) + 1).tolist(), len(mine)]
         self.state.counters["records"] += int(decoded.sum())
         after = sequence + count  # wraps at 2^32, as sequence numbers do
         is_break = np.zeros(len(mine), np.bool_)
@@ -274,7 +288,7 @@ class Run:
             while end < len(broken) and broken[end] < stop:
                 end += 1
             breaks, at = broken[at:end], end
-            ledger = domain.ledger
+            ledger = domain.ledger if self._stream is None else domain.ledger_of(int(self._stream[mine[first]]))
             if domain.index < 0:  # those beyond the limit of domains are not accounted for
                 continue
             if domain.peer.dialect.sequence is None:

@@ -24,6 +24,7 @@ class DomainLedger:
     """The loss ledger of one Observation Domain of one exporter.
 
     key: the transport session. version: of the protocol. unit: what is numbered, "records" or "messages".
+    stream: of SCTP, each of which numbers for itself (RFC 7011 §3.1).
     records: Data Records received, options included. lost: units missing, late ones taken back.
     unknown_gaps: gaps after Messages whose records could not be counted. undecodable_sets: Data Sets without
     Template. malformed: discarded Messages. expected: sequence number the next Message should carry, None at first.
@@ -33,6 +34,7 @@ class DomainLedger:
     key: SessionKey | None = None
     version: int = 10
     unit: str = "records"
+    stream: int = 0
     messages: int = 0
     records: int = 0
     lost: int = 0

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _PARSED_SETS = 256
 _PARSED_OCTETS = 2048
 _SETTLED_SETS = 8
+_MOST_STREAMS = 256
+"""SCTP streams of a domain whose Messages are counted apart; a peer can have 65,536."""
 
 InternKey = tuple[int, int, int, tuple[Specifier, ...]]
 """Version, Template ID, scope count and specifiers."""
@@ -91,6 +93,7 @@ class Domain:
 
     lists: Templates that have lists.
     clock: sysUpTime of the last Message of NetFlow v9 and the boot that it tells since 1970, in milliseconds.
+    ledger: of stream 0, which is the only one but for SCTP; streams: of the others, by stream.
     settled: (Set ID, body) of Template Sets that would change nothing now, with the ids of their Templates.
     """
 
@@ -103,7 +106,26 @@ class Domain:
     lists: int = 0
     clock: tuple[int, int] | None = None
     settled: dict[tuple[int, bytes], tuple[int, ...]] = field(default_factory=dict)
+    streams: dict[int, DomainLedger] = field(default_factory=dict)
     _scope: Scope | None = None
+
+    @property
+    def ledgers(self) -> list[DomainLedger]:
+        """Its ledgers, one for each SCTP stream."""
+        return [self.ledger, *self.streams.values()]
+
+    def ledger_of(self, stream: int) -> DomainLedger:
+        """The ledger in which the Messages of a stream are counted; those beyond the limit share one."""
+        if stream == 0 or self.index < 0:
+            return self.ledger
+        found = self.streams.get(stream)
+        if found is None:
+            if len(self.streams) >= _MOST_STREAMS:
+                return self.ledger
+            mine = self.ledger
+            found = DomainLedger(self.id, key=mine.key, version=mine.version, unit=mine.unit, stream=stream)
+            self.streams[stream] = found
+        return found
 
     def scope(self) -> Scope:
         """Its Templates at this moment, for lists; a copy that later changes leave alone."""
@@ -136,7 +158,8 @@ class TemplateTable:
 
     def __init__(self, registry: Registry, limits: Limits, policy: KeyPolicy) -> None:
         self.peers = Peers(registry, policy, limits.sessions)
-        self.by_index: list[Domain] = []
+        self.by_index: dict[int, Domain] = {}
+        self._next_index = 0
         self._limits = limits
         self._templates = self._octets = 0
         self._overflow: dict[int, Domain] = {}
@@ -152,10 +175,11 @@ class TemplateTable:
             if len(peer.domains) >= self._limits.domains or len(self.by_index) >= self._limits.domains_in_all:
                 return self.overflow(peer.dialect)
             ledger = DomainLedger(id, key=peer.key, version=peer.dialect.version, unit=peer.dialect.sequence_unit)
-            found = peer.domains[id] = Domain(id, len(self.by_index), peer, ledger)
+            found = peer.domains[id] = Domain(id, self._next_index, peer, ledger)
             if not peer.dialect.has_sets:
                 found.known = dict(_fixed(peer.dialect.version))
-            self.by_index.append(found)
+            self.by_index[self._next_index] = found
+            self._next_index += 1
         return found
 
     def overflow(self, dialect: Dialect) -> Domain:
@@ -226,12 +250,27 @@ class TemplateTable:
         """Forget Templates not sent again within their lifetime (RFC 7011 §8.4)."""
         out = []
         oldest = now - self._limits.template_lifetime_s
-        for domain in self.by_index:
+        for domain in self.by_index.values():
             for id in [id for id, seen in domain.seen.items() if seen < oldest]:
                 known = self.drop(domain, id)
                 if known is not None:
                     out.append((domain, known))
         return out
+
+    def forget(self, peers: Iterable[Peer]) -> list[Domain]:
+        """Know nothing of these exporters any more; the domains that they had."""
+        gone = list(peers)
+        domains = [domain for peer in gone for domain in peer.domains.values()]
+        for domain in domains:
+            for id in list(domain.seen):
+                self.drop(domain, id)
+            del self.by_index[domain.index]
+        for peer in gone:
+            if peer.registry is not self.peers.registry:  # as in `retype`
+                self._num_interned -= len(self._interned.pop(id_of(peer.registry), ()))
+                self._fields.clear()
+        self.peers.forget(gone)
+        return domains
 
     def retype(self, peer: Peer, registry: Registry, learned: Iterable[tuple[int, int]]) -> list[tuple[Domain, Known]]:
         """Use `registry` for a peer from now on; its Templates with `learned` elements get their names and types."""
@@ -253,7 +292,7 @@ class TemplateTable:
 
     def clear(self) -> None:
         """Forget everything (RFC 7011 §8: Templates live as long as their transport session)."""
-        for domain in self.by_index:
+        for domain in self.by_index.values():
             for id in list(domain.seen):
                 self.drop(domain, id)
         self._interned.clear()
@@ -295,7 +334,7 @@ class TemplateTable:
 
     def _intern_only_used(self) -> None:
         self._interned = {}
-        for domain in self.by_index:
+        for domain in self.by_index.values():
             interned = self._interned.setdefault(id_of(domain.peer.registry), {})
             interned.update((_intern_key(domain.peer, known.record), known) for known in domain.known.values())
         self._num_interned = sum(map(len, self._interned.values()))
