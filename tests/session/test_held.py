@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from headwater.errors import FaultKind
-from headwater.session import DataSets, Limits, Session, TemplateLearned
+from headwater.session import DataSets, Limits, Session, SessionKey, TemplateLearned
+from headwater.session.datagrams import Datagrams
 from tests import build as b
 from tests.oracle import Account, Record, listen
 
@@ -33,6 +35,38 @@ def test_held_data_keeps_the_facts_of_its_own_message() -> None:
     (sets,) = told.sets
     facts = sets.messages
     assert (facts.export_time.tolist(), facts.sequence.tolist(), facts.domain.tolist()) == ([1234], [7], [5])
+
+
+def test_held_data_of_several_lists_of_keys_keeps_its_exporters() -> None:
+    session = Session()
+    here, there = SessionKey("192.0.2.1", 1), SessionKey("192.0.2.2", 2)
+
+    def receive(at: int, *given: tuple[SessionKey, bytes]) -> list[DataSets]:
+        end = np.cumsum([len(octets) for _, octets in given], dtype=np.int32)
+        start = end - np.array([len(octets) for _, octets in given], np.int32)
+        octets = np.frombuffer(b"".join(octets for _, octets in given), np.uint8)
+        peer, received = np.arange(len(given), dtype=np.int32), np.zeros(len(given), np.int64)
+        found = Datagrams(octets, start, end, peer, [key for key, _ in given], start + np.int64(at), received)
+        return [event for event in session.receive_datagrams(found) if isinstance(event, DataSets)]
+
+    assert receive(0, (there, data(1)), (here, data(2))) == []
+    assert receive(100, (here, data(3, sequence=1))) == []
+    (sets,) = receive(200, (here, b.message(PORTS)))
+    assert [sets.messages.key(message) for message in sets.message.tolist()] == [here, here]
+    (sets,) = receive(300, (there, b.message(PORTS)))
+    assert [sets.messages.key(message) for message in sets.message.tolist()] == [there]
+
+
+def test_held_data_gets_its_template_from_the_source_that_follows() -> None:
+    session = Session()
+    list(session.receive(data(1)))
+    session.count_anew(session.offset)
+    octets = np.frombuffer(b.message(PORTS), np.uint8)
+    place, nothing = np.zeros(1, np.int32), np.zeros(1, np.int64)
+    following = Datagrams(octets, place, place + np.int32(len(octets)), place, [None], nothing, nothing)
+    (sets,) = [event for event in session.receive_datagrams(following) if isinstance(event, DataSets)]
+    assert sets.num_records == 1
+    assert sets.messages.offset.tolist() == [-len(data(1))]
 
 
 def test_held_data_is_told_once() -> None:

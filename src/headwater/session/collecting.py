@@ -247,6 +247,7 @@ class Session:
             if peer is None:
                 continue
             domain = table.domain(peer, saved.domain)
+            peer.heard = max(peer.heard, saved.seen)
             known = table.intern(peer, TemplateRecord(saved.id, saved.scope_count, saved.specifiers, 0))
             if saved.id not in domain.known and table.put(domain, known, saved.seen):
                 count += 1
@@ -258,6 +259,13 @@ class Session:
     def num_exporters(self) -> int:
         """Exporters it has something in mind of; `Limits.sessions` bounds it."""
         return len(self._state.table.peers.all)
+
+    def count_anew(self, octets: int) -> None:
+        """Another source follows, in which offsets begin at 0 again; the one that has ended had so many octets.
+
+        What waits for its Template has offsets below 0 then.
+        """
+        self._state.held.move(octets)
 
     def forget(self, keys: Collection[SessionKey]) -> tuple[list[DomainLedger], Iterator[Event]]:
         """Transport sessions have ended: their Templates are forgotten (RFC 7011 §8).

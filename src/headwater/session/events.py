@@ -63,6 +63,11 @@ class SequenceGap:
     unit: str = "records"
     key: SessionKey | None = None
 
+    def __str__(self) -> str:
+        lost = "an unknown number of" if self.lost is None else f"{self.lost:,}"
+        where = f"sequence number {self.got} where {self.expected} was expected"
+        return f"{lost} {self.unit} of domain {self.domain} are lost before octet {self.offset}: {where}"
+
 
 @dataclass(frozen=True, slots=True)
 class Messages:

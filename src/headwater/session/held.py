@@ -92,6 +92,16 @@ class HeldSets:
             self._arrival = deque(key for key in self._arrival if key[0] not in domains)
         return len(sets)
 
+    def move(self, octets: int) -> None:
+        """Offsets are counted anew from `octets` on."""
+        for key, sets in self._by_key.items():
+            self._by_key[key] = deque(
+                replace(
+                    held, at=held.at - octets, messages=replace(held.messages, offset=held.messages.offset - octets)
+                )
+                for held in sets
+            )
+
     def clear(self) -> int:
         """Forget everything; returns how many Data Sets that were."""
         count = len(self._arrival)
@@ -124,14 +134,18 @@ def messages_of(sets: list[HeldSet], start: npt.NDArray[np.int32]) -> Messages:
 
 
 def joined_messages(tables: list[Messages]) -> Messages:
-    """The rows of several tables; all of one list of keys."""
+    """The rows of several tables."""
     columns: dict[str, Any] = {}
     for name in ("offset", "start", "export_time", "sequence", "domain", "version", *_OPTIONAL):
         parts = [getattr(table, name) for table in tables]
         given = next((part for part in parts if part is not None), None)
         if given is not None:
             columns[name] = np.concatenate([np.zeros(1, given.dtype) if part is None else part for part in parts])
-    return Messages(keys=tables[-1].keys, **columns)
+    keys = tables[-1].keys
+    if any(table.keys is not keys for table in tables):
+        keys = [table.key(message) for table in tables for message in range(len(table))]
+        columns["peer"] = np.arange(len(keys), dtype=np.int32)
+    return Messages(keys=keys, **columns)
 
 
 def one_message(messages: Messages, message: int) -> Messages:

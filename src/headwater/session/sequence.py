@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from headwater.errors import Fault, FaultKind
 from headwater.session.events import SequenceGap
@@ -95,6 +95,11 @@ class DomainLedger:
         """Add what another one, of which no more will come, has counted."""
         for name in _COUNTED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    def since(self, before: DomainLedger) -> DomainLedger:
+        """What was counted since it was as `before`."""
+        counts = {name: getattr(self, name) - getattr(before, name) for name in _COUNTED}
+        return replace(self, **counts)
 
     @property
     def is_certain(self) -> bool:
