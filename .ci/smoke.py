@@ -2,7 +2,7 @@
 
     python .ci/smoke.py dist
 
-1. The wheel. Its kernel must be the compiled one.
+1. The wheel. Its kernel must be the compiled one, and what receives datagrams as well.
 2. The sdist with HEADWATER_PURE=1 and a compiler that always fails. Its kernel must be the numpy twin.
 Both read the bundled sample with the command line, and every octet that they write must be the same.
 """
@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS, MESSAGES = 4554, 740  # as two other readers count them: src/headwater/samples/PROVENANCE.md
 BACKEND = "from headwater import kernel; print(kernel.backend)"
+COMPILED = "from headwater.transport.incoming import datagrams; print(datagrams.is_compiled)"
 SAMPLE = "from importlib.resources import files; print(files('headwater') / 'samples' / 'pmacctd.ipfix')"
 
 
@@ -43,6 +44,7 @@ def job(programs: Path, folder: Path, *, backend: str) -> dict[str, bytes]:
 
     folder.mkdir()
     assert run("python", "-c", BACKEND).decode().strip() == backend
+    assert run("python", "-c", COMPILED).decode().strip() == str(backend == "native" and sys.platform == "linux")
     shutil.copy(run("python", "-c", SAMPLE).decode().strip(), folder / "flows.ipfix")
     run("headwater", "convert", "flows.ipfix", "flows.ndjson")
     outputs = {

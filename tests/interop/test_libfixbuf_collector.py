@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +14,11 @@ import pytest
 
 import headwater as hw
 from headwater.process.exporting import Exporter
+from tests.interop.compiled import compiled
 from tests.process.collectors import free_port
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
 
-SOURCE = Path(__file__).with_name("libfixbuf_collector.c")
 COUNT = 500
 
 
@@ -43,17 +41,7 @@ class Flow:
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The collector, compiled."""
-    compiler, config = shutil.which("cc"), shutil.which("pkg-config")
-    command = ["pkg-config", "--cflags", "--libs", "libfixbuf"]
-    flags = subprocess.run(command, capture_output=True, text=True, check=False) if config else None
-    if not compiler or flags is None or flags.returncode:
-        reason = "libfixbuf or a C compiler is missing (Debian: apt-get install libfixbuf-dev pkg-config gcc)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{reason}; in CI every peer must be there")
-        pytest.skip(reason)
-    built = tmp_path_factory.mktemp("libfixbuf") / "collector"
-    subprocess.run([compiler, "-O1", "-Wall", "-o", built, SOURCE, *flags.stdout.split()], check=True)
-    return built
+    return compiled("libfixbuf_collector", tmp_path_factory.mktemp("libfixbuf"))
 
 
 @contextmanager

@@ -14,12 +14,13 @@ from tests.peers import require_program
 pytestmark = [pytest.mark.interop, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-def test_messages_go_over_sctp_in_a_guest_that_has_it() -> None:
+@pytest.mark.parametrize(("direction", "count"), [("outgoing", 5), ("incoming", 10)])
+def test_messages_go_over_sctp_in_a_guest_that_has_it(direction: str, count: int) -> None:
     for program in ("linux.uml", "insmod", "ip", "busybox"):
         require_program(program)
-    tests = [sys.executable, "-m", "pytest", "-q", "tests/transport/test_outgoing_sctp.py"]
+    tests = [sys.executable, "-m", "pytest", "-q", f"tests/transport/test_{direction}_sctp.py"]
     done = subprocess.run(
         [ROOT / "scripts" / "in-guest.sh", *tests], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"\b5 passed\b", done.stdout), done.stdout
+    assert re.search(rf"\b{count} passed\b", done.stdout), done.stdout

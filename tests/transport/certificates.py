@@ -34,17 +34,36 @@ class Certificates:
         """The authority's certificate."""
         return self._authority.cert
 
-    def party(self, name: str, *names: str) -> Party:
-        """Somebody who is called so; names: DNS names and addresses, as openssl has them ("DNS:localhost")."""
+    def party(self, name: str, *names: str, use: str = "") -> Party:
+        """Somebody who is called so; names: DNS names and addresses, as openssl has them ("DNS:localhost").
+
+        use: what the certificate is good for ("serverAuth"), "" = anything.
+        """
         party, request = Party(self._folder / f"{name}.pem", self._folder / f"{name}.key"), self._folder / f"{name}.csr"
         self._openssl("req", "-new", "-subj", f"/CN={name}", *_new_key(party.key), "-out", str(request))
         extensions = self._folder / f"{name}.ext"
-        extensions.write_text(f"subjectAltName={','.join(names)}\n" if names else "basicConstraints=CA:FALSE\n")
+        lines = ["basicConstraints=CA:FALSE"]
+        lines += [f"subjectAltName={','.join(names)}"] if names else []
+        lines += [f"extendedKeyUsage={use}"] if use else []
+        extensions.write_text("".join(f"{line}\n" for line in lines))
         self._openssl(
             "x509", "-req", "-days", "2", "-in", str(request), "-out", str(party.cert), "-extfile", str(extensions),
             "-CA", str(self._authority.cert), "-CAkey", str(self._authority.key), "-CAcreateserial",
         )  # fmt: skip
         return party
+
+    def revoked(self, *parties: Party) -> Path:
+        """A list that has the certificates of these on it."""
+        index, settings, path = (self._folder / f"revocation.{kind}" for kind in ("index", "cnf", "pem"))
+        index.write_text("")
+        settings.write_text(
+            f"[ca]\ndefault_ca=own\n[own]\ndatabase={index}\ndefault_md=sha256\ndefault_crl_days=2\n"
+            f"certificate={self._authority.cert}\nprivate_key={self._authority.key}\n"
+        )
+        for party in parties:
+            self._openssl("ca", "-config", str(settings), "-revoke", str(party.cert))
+        self._openssl("ca", "-config", str(settings), "-gencrl", "-out", str(path))
+        return path
 
     def server_context(self, party: Party) -> ssl.SSLContext:
         """A collector's side, which wants to see the exporter's certificate."""

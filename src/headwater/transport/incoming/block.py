@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from headwater.kernel import fresh
 from headwater.session.datagrams import Datagrams
 
 if TYPE_CHECKING:
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
     from headwater.transport.incoming.url import ListenUrl
 
 ARENA: Final = 4 << 20
-"""Octets of an arena: what is decoded at once, so that the fixed cost of a decoding pass is some nanoseconds a record."""
+"""Octets of an arena: decoded at once, so that the fixed cost of a decoding pass is some nanoseconds a record."""
 MOST_DATAGRAMS: Final = 1 << 14
 """Of a block; their tables are memory too."""
 _ROW: Final = 64
 """Octets of the tables of a datagram, roughly."""
+_NOTE: Final = 256
+"""Octets of a key or a fault."""
 
 
 @dataclass(slots=True)
@@ -44,7 +47,8 @@ class Block:
     @property
     def octets(self) -> int:
         """What it counts for in the bound of the queue: its memory."""
-        return self.datagrams.buffer.nbytes + _ROW * len(self.datagrams)
+        others = len(self.ended) + len(self.faults) + len(self.dropped)
+        return self.datagrams.buffer.nbytes + _ROW * len(self.datagrams) + _NOTE * others
 
 
 class Outlet(Protocol):
@@ -67,11 +71,14 @@ class Outlet(Protocol):
 class Listener(Protocol):
     """Receives on one address. Its constructor is inert; `run` is called in a thread of its own.
 
-    url: where. keys: how many sessions it knows. counters: by name; written by its own thread only.
+    url: where. counters: by name; written by its own thread only. warnings: what people should know of.
+    latency: seconds that octets wait for others at most before they are handed over; to be set before `run`.
     """
 
     url: ListenUrl
     counters: Counter[str]
+    warnings: list[str]
+    latency: float
 
     @property
     def transport(self) -> Transport: ...
@@ -120,7 +127,7 @@ class Arena:
         self.stream = np.zeros(most, np.int32)
         self.count = self.used = 0
         self._octets = octets
-        self.buffer: npt.NDArray[np.uint8] = np.empty(octets, np.uint8)
+        self.buffer: npt.NDArray[np.uint8] = fresh(octets)
 
     @property
     def room(self) -> int:
@@ -141,6 +148,16 @@ class Arena:
         self.received[row], self.stream[row] = received, stream
         self.count = row + 1
 
+    def keep(self, mask: npt.NDArray[np.bool_]) -> int:
+        """Leave only the rows where the mask is True; how many are gone. mask: bool[count]."""
+        before, kept = self.count, int(mask.sum())
+        for column in (self.start, self.end, self.peer, self.received, self.stream):
+            column[:kept] = column[:before][mask]
+        self.count = kept
+        if not kept:
+            self.used = 0
+        return before - kept
+
     def take(self, keys: Sequence[SessionKey | None], offset: int, *, has_streams: bool = False) -> Datagrams:
         """The datagrams so far, in memory that stays as it is; the arena is empty then.
 
@@ -151,7 +168,7 @@ class Arena:
         if used * 2 < len(self.buffer):  # a block that waits shall not keep an arena
             buffer = self.buffer[:used].copy()
         else:
-            buffer, self.buffer = self.buffer[:used], np.empty(self._octets, np.uint8)
+            buffer, self.buffer = self.buffer[:used], fresh(self._octets)
         datagrams = Datagrams(
             buffer,
             start,

@@ -10,9 +10,9 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 from headwater.errors import TransportError
+from headwater.transport.certificates import DTLS_1_2, DTLS_CIPHERS, alternative_names, check_files, dtls_reason_of
 from headwater.transport.outgoing.connecting import Deadline
 from headwater.transport.outgoing.sender import HEAD, Failure, SessionLost
-from headwater.transport.outgoing.tls import check_files
 from headwater.transport.outgoing.udp import UdpSender
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from headwater.transport.outgoing.readiness import Readiness
     from headwater.transport.outgoing.url import Collector
 
-_DTLS_1_2: Final = 0xFEFD
-_CIPHERS: Final = b"ECDHE+AESGCM:ECDHE+CHACHA20"
 _FLIGHT: Final = 1200
 """Octets of the datagrams of a handshake at most, which fragments itself; the path has room for IPv6's 1280."""
 _CONNECT_S: Final = 15.0
@@ -80,7 +78,7 @@ class DtlsSender(UdpSender):
             try:
                 self._dtls.send(bytes(message))
             except self._ssl.Error as error:
-                raise self._refusal(_reason(error)) from error
+                raise self._refusal(dtls_reason_of(error)) from error
             for record in self._records():
                 self._heads[record[:_NUMBER]] = bytes(message[:HEAD])
                 self._put(record)
@@ -123,7 +121,7 @@ class DtlsSender(UdpSender):
         except self._ssl.WantReadError:
             return False
         except self._ssl.Error as error:
-            raise self._refusal(_reason(error)) from error
+            raise self._refusal(dtls_reason_of(error)) from error
         finally:
             self._flush()
         return True
@@ -157,7 +155,7 @@ class DtlsSender(UdpSender):
             message = f"{self._collector.name}: the collector has ended the session"
             raise SessionLost(message, url=self._collector.url, is_orderly=True) from None
         except self._ssl.Error as error:
-            raise self._refusal(_reason(error)) from error
+            raise self._refusal(dtls_reason_of(error)) from error
 
     def _records(self) -> Iterator[bytes]:
         """What OpenSSL has to send, cut at the edges of DTLS records."""
@@ -197,9 +195,9 @@ class DtlsSender(UdpSender):
         ssl, options = self._ssl, self._collector.options
         check_files(self._collector)
         context = ssl.Context(ssl.DTLS_CLIENT_METHOD)
-        context.set_min_proto_version(_DTLS_1_2)
-        context.set_max_proto_version(_DTLS_1_2)
-        context.set_cipher_list(_CIPHERS)
+        context.set_min_proto_version(DTLS_1_2)
+        context.set_max_proto_version(DTLS_1_2)
+        context.set_cipher_list(DTLS_CIPHERS)
         context.set_options(ssl.OP_NO_QUERY_MTU)
         context.set_verify(ssl.VERIFY_PEER, lambda _connection, _certificate, _error, _depth, ok: bool(ok))
         try:
@@ -213,7 +211,7 @@ class DtlsSender(UdpSender):
                 context.check_privatekey()
         except ssl.Error as error:
             what = ", ".join(f"{name}={options[name]}" for name in ("ca", "cert", "key") if name in options)
-            message = f"{self._collector.name}: {what} cannot be used: {_reason(error)}"
+            message = f"{self._collector.name}: {what} cannot be used: {dtls_reason_of(error)}"
             raise TransportError(message, url=self._collector.url) from error
         return context
 
@@ -233,13 +231,7 @@ class DtlsSender(UdpSender):
 
     def _names(self) -> set[str]:
         """The names and addresses in the collector's certificate (RFC 7011 §11.3: subjectAltName)."""
-        x509 = import_module("cryptography.x509")
-        certificate = self._dtls.get_peer_certificate().to_cryptography()
-        try:
-            found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        except x509.ExtensionNotFound:
-            return set()
-        return {str(one.value).lower() for one in found if isinstance(one, x509.DNSName | x509.IPAddress)}
+        return alternative_names(self._dtls.get_peer_certificate().to_cryptography())
 
     def _refusal(self, why: str) -> SessionLost:
         return SessionLost(f"{self._collector.name}: {why}", url=self._collector.url)
@@ -251,9 +243,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _reason(error: Any) -> str:
-    """What OpenSSL says, in words: the last part of the last entry of its queue."""
-    queue = error.args[0] if error.args and isinstance(error.args[0], list) else []
-    return str(queue[-1][-1]).lower() if queue else (str(error) or type(error).__name__).lower()

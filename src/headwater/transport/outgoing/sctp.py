@@ -4,32 +4,41 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 from typing import TYPE_CHECKING, Final
 
-from headwater.errors import TransportError
 from headwater.transport.outgoing.connecting import connected, lost
 from headwater.transport.outgoing.sender import HEAD, Failure, SessionLost
+from headwater.transport.sctp_constants import (
+    DRY,
+    EVENTS,
+    INIT,
+    INITMSG,
+    NODELAY,
+    NOTIFICATION,
+    PR,
+    PRINFO,
+    SCTP,
+    SEND_FAILED,
+    SHUTDOWN,
+    SND,
+    SNDINFO,
+    STATUS,
+    TTL,
+    events,
+    require_sctp,
+)
 
 if TYPE_CHECKING:
     from headwater.session.outgoing import Outgoing
     from headwater.transport.outgoing.readiness import Readiness
     from headwater.transport.outgoing.url import Collector
 
-# of linux/sctp.h; Python's socket module has them not
-_SCTP: Final = 132
-_INITMSG, _NODELAY, _EVENTS, _STATUS = 2, 3, 11, 14
-_SNDINFO, _PRINFO = 2, 5
-_TTL: Final = 0x10
-_NOTIFICATION: Final = 0x8000
-_SEND_FAILED, _SHUTDOWN, _DRY = 0x8003, 0x8005, 0x8009
-_INIT: Final = struct.Struct("=HHHH")
-_SND: Final = struct.Struct("=HHIIi")
-_PR: Final = struct.Struct("=H2xI")
 _STREAMS_AT: Final = 18  # sstat_outstrms of struct sctp_status
 _STATUS_OCTETS: Final = 176
 _FAILED_DATA: Final = 48  # where struct sctp_send_failed has the Message
-_NO_DRY: Final = bytes([0, 1, 0, 1, 1, 1, 0, 0, 0, 0])  # struct sctp_event_subscribe: association, failures, shutdown
-_WITH_DRY: Final = bytes([0, 1, 0, 1, 1, 1, 0, 0, 0, 1])
+_NO_DRY: Final = events(is_sending=True)
+_WITH_DRY: Final = events(is_sending=True, is_dry=True)
 _MOST: Final = 1 << 16
 
 
@@ -44,7 +53,7 @@ class SctpSender:
         self._acknowledged = 0
         self._is_dry = False
         self._lost: SessionLost | None = None
-        _require_sctp(collector)
+        require_sctp(collector.name, collector.url)
 
     @property
     def acknowledged(self) -> int:
@@ -67,10 +76,10 @@ class SctpSender:
     def open(self) -> None:
         self.sent = self._acknowledged = 0
         self._lost = None
-        self._socket = connected(self._collector, self._readiness, socket.SOCK_STREAM, _SCTP, self._prepare)
+        self._socket = connected(self._collector, self._readiness, socket.SOCK_STREAM, SCTP, self._prepare)
         streams = self._collector.options.get("streams", 1)
-        status = self._socket.getsockopt(_SCTP, _STATUS, _STATUS_OCTETS)
-        allowed = int.from_bytes(status[_STREAMS_AT : _STREAMS_AT + 2], "little" if _is_little() else "big")
+        status = self._socket.getsockopt(SCTP, STATUS, _STATUS_OCTETS)
+        allowed = int.from_bytes(status[_STREAMS_AT : _STREAMS_AT + 2], sys.byteorder)
         if allowed < streams:
             message = f"{self._collector.name}: the collector takes {allowed} streams, not {streams}"
             raise SessionLost(message, url=self._collector.url)
@@ -78,10 +87,10 @@ class SctpSender:
     def send(self, outgoing: Outgoing, stream: int = 0) -> None:
         assert self._socket is not None
         self._check()
-        control = [(_SCTP, _SNDINFO, _SND.pack(stream, 0, 0, 0, 0))]
+        control = [(SCTP, SNDINFO, SND.pack(stream, 0, 0, 0, 0))]
         ttl = self._collector.options.get("ttl")
         if ttl and not outgoing.has_templates:  # type information can come with Templates
-            control.append((_SCTP, _PRINFO, _PR.pack(_TTL, ttl)))
+            control.append((SCTP, PRINFO, PR.pack(TTL, ttl)))
         for message in outgoing.messages():
             self._put(message, control)
         self.sent += int(outgoing.begin[-1] - outgoing.begin[0])
@@ -101,9 +110,9 @@ class SctpSender:
 
     def _prepare(self, connection: socket.socket) -> None:
         streams = self._collector.options.get("streams", 1)
-        connection.setsockopt(_SCTP, _INITMSG, _INIT.pack(streams, 1, 0, 0))
-        connection.setsockopt(_SCTP, _EVENTS, _NO_DRY)
-        connection.setsockopt(_SCTP, _NODELAY, 1)  # or else a small Message waits for the acknowledgement of the last
+        connection.setsockopt(SCTP, INITMSG, INIT.pack(streams, 1, 0, 0))
+        connection.setsockopt(SCTP, EVENTS, _NO_DRY)
+        connection.setsockopt(SCTP, NODELAY, 1)  # or else a small Message waits for the acknowledgement of the last
 
     def _put(self, message: memoryview, control: list[tuple[int, int, bytes]]) -> None:
         assert self._socket is not None
@@ -122,8 +131,8 @@ class SctpSender:
         assert self._socket is not None
         self._check()
         self._is_dry = False
-        self._socket.setsockopt(_SCTP, _EVENTS, _NO_DRY)
-        self._socket.setsockopt(_SCTP, _EVENTS, _WITH_DRY)
+        self._socket.setsockopt(SCTP, EVENTS, _NO_DRY)
+        self._socket.setsockopt(SCTP, EVENTS, _WITH_DRY)
         self._check()
         if self._is_dry:
             self._acknowledged = self.sent
@@ -142,30 +151,18 @@ class SctpSender:
                 raise lost(self._collector, error) from error
             if not octets:
                 raise self._ended()
-            if flags & _NOTIFICATION:
+            if flags & NOTIFICATION:
                 self._noted(octets)
 
     def _noted(self, octets: bytes) -> None:
         (kind,) = struct.unpack_from("=H", octets)
-        if kind == _DRY:
+        if kind == DRY:
             self._is_dry = True
-        elif kind == _SHUTDOWN:
+        elif kind == SHUTDOWN:
             raise self._ended()
-        elif kind == _SEND_FAILED and octets[_FAILED_DATA : _FAILED_DATA + 1] == b"\0":  # not a later fragment
+        elif kind == SEND_FAILED and octets[_FAILED_DATA : _FAILED_DATA + 1] == b"\0":  # not a later fragment
             self._failures.append(Failure("expired", octets[_FAILED_DATA : _FAILED_DATA + HEAD]))
 
     def _ended(self) -> SessionLost:
         url = self._collector.url
         return SessionLost(f"{self._collector.name}: the collector has ended the association", url=url, is_orderly=True)
-
-
-def _require_sctp(collector: Collector) -> None:
-    try:
-        socket.socket(socket.AF_INET, socket.SOCK_STREAM, _SCTP).close()
-    except OSError:
-        message = f"{collector.name}: this kernel has no SCTP (on Linux it is the module sctp: modprobe sctp)"
-        raise TransportError(message, url=collector.url) from None
-
-
-def _is_little() -> bool:
-    return struct.pack("=H", 1) == b"\1\0"

@@ -6,7 +6,7 @@ import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from headwater.errors import TransportError
+from headwater.transport.certificates import VERSIONS, check_files, load_own, reason_of, unusable
 from headwater.transport.outgoing.connecting import Deadline
 from headwater.transport.outgoing.sender import SessionLost
 from headwater.transport.outgoing.tcp import TcpSender
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from headwater.transport.outgoing.readiness import Readiness
     from headwater.transport.outgoing.url import Collector
 
-_VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _CONNECT_S: Final = 10.0
 _READ: Final = 1 << 16
 
@@ -73,7 +72,7 @@ class TlsSender(TcpSender):
         except ssl.SSLCertVerificationError as error:
             raise self._refusal(f"the certificate is not accepted: {error.verify_message}") from error
         except ssl.SSLError as error:
-            raise self._refusal(_reason(error)) from error
+            raise self._refusal(reason_of(error)) from error
         self._flush()
         return True
 
@@ -94,7 +93,7 @@ class TlsSender(TcpSender):
         except ssl.SSLZeroReturnError:
             pass
         except ssl.SSLError as error:
-            raise self._refusal(_reason(error)) from error
+            raise self._refusal(reason_of(error)) from error
         raise super()._ended()
 
     def _ended(self) -> SessionLost:
@@ -108,9 +107,9 @@ def tls_context(collector: Collector) -> ssl.SSLContext:
     """The client's side: TLS 1.2 or later, the collector's name and certificate are checked. Raises TransportError."""
     options = collector.options
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = _VERSIONS["1.2"]
+    context.minimum_version = VERSIONS["1.2"]
     if "tls" in options:
-        context.minimum_version = context.maximum_version = _VERSIONS[options["tls"]]
+        context.minimum_version = context.maximum_version = VERSIONS[options["tls"]]
     check_files(collector)
     try:
         if "ca" in options:
@@ -118,38 +117,6 @@ def tls_context(collector: Collector) -> ssl.SSLContext:
         else:
             context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     except (OSError, ssl.SSLError) as error:
-        raise _unusable(collector, "ca", error) from error
-    try:
-        if "cert" in options:
-            context.load_cert_chain(options["cert"], options.get("key"), password=_no_password)
-    except (OSError, ssl.SSLError) as error:
-        raise _unusable(collector, "key" if "key" in options else "cert", error) from error
+        raise unusable(collector, "ca", error) from error
+    load_own(context, collector)
     return context
-
-
-def check_files(collector: Collector) -> None:
-    """Raise TransportError if a file of the options cannot be read."""
-    if "key" in collector.options and "cert" not in collector.options:
-        raise TransportError(f"{collector.name}: key= is without cert=", url=collector.url)
-    for name in ("ca", "cert", "key"):
-        if name in collector.options:
-            try:
-                with open(collector.options[name], "rb") as file:  # noqa: PTH123  # a name, for one moment
-                    file.read(1)
-            except OSError as error:
-                raise _unusable(collector, name, error) from error
-
-
-def _unusable(collector: Collector, name: str, error: OSError) -> TransportError:
-    why = _reason(error) if isinstance(error, ssl.SSLError) else (error.strerror or str(error)).lower()
-    path = collector.options.get(name, "the system's")
-    return TransportError(f"{collector.name}: {name}={path} cannot be used: {why}", url=collector.url)
-
-
-def _no_password() -> str:
-    raise OSError("the private key is encrypted; give one that is not")
-
-
-def _reason(error: ssl.SSLError) -> str:
-    """What OpenSSL says, in words."""
-    return (error.reason or str(error)).replace("_", " ").lower()

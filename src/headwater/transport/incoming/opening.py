@@ -1,0 +1,57 @@
+"""The one table of transports in."""
+
+from __future__ import annotations
+
+import socket as sockets
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from headwater.session.key import Transport
+from headwater.transport.incoming.binding import resolved
+
+if TYPE_CHECKING:
+    from headwater.transport.incoming.block import Listener
+    from headwater.transport.incoming.url import ListenUrl
+
+_SCTP: Final = 132
+_LISTENERS: Final = {
+    Transport.UDP: ("udp", "UdpListener"),
+    Transport.TCP: ("tcp", "TcpListener"),
+    Transport.TLS: ("tls", "TlsListener"),
+    Transport.DTLS: ("dtls", "DtlsListener"),
+    Transport.SCTP: ("sctp", "SctpListener"),
+}
+"""Module and class, so that none is imported that is not used."""
+
+
+def open_listener(url: ListenUrl, socket: sockets.socket | None = None) -> Listener:
+    """The listener of a URL, open.
+
+    socket: one that is bound already, of a service manager or a parent process; it is the listener's then.
+    Raises TransportError.
+    """
+    module, name = _LISTENERS[url.transport]
+    made: Listener = getattr(import_module(f"headwater.transport.incoming.{module}"), name)(url, socket=socket)
+    made.open()
+    return made
+
+
+def take_inherited(url: ListenUrl, inherited: list[sockets.socket]) -> sockets.socket | None:
+    """The first of some sockets that is for that URL, taken out of the list; None if there is none.
+
+    A socket is for a URL if its type and port are, and it is of the address family that the host is of.
+    """
+    for position, one in enumerate(inherited):
+        if _fits(url, one):
+            return inherited.pop(position)
+    return None
+
+
+def _fits(url: ListenUrl, one: sockets.socket) -> bool:
+    is_datagrams = url.transport in (Transport.UDP, Transport.DTLS)
+    is_sctp = url.transport is Transport.SCTP
+    if (one.type == sockets.SOCK_DGRAM) is not is_datagrams or (one.proto == _SCTP) is not is_sctp:
+        return False
+    if one.family not in (sockets.AF_INET, sockets.AF_INET6) or one.getsockname()[1] != url.port:
+        return False
+    return url.is_everywhere or one.family == resolved(url)[0]

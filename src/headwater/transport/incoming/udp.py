@@ -1,0 +1,322 @@
+"""Messages in over UDP (RFC 7011 §10.3): all that the kernel gives, and a count of what it could not keep."""
+
+from __future__ import annotations
+
+import os
+import socket as sockets
+import struct
+import sys
+import time
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from headwater.session.key import SessionKey, Transport
+from headwater.transport.incoming.binding import bound, failed
+from headwater.transport.incoming.block import Arena, Block
+from headwater.transport.incoming.datagrams import PEERS_FULL, TALLY, TIMESTAMPS, Receiver, receiver
+from headwater.transport.incoming.multicast import is_multicast, join
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from headwater.transport.incoming.block import Outlet
+    from headwater.transport.incoming.url import ListenUrl
+
+# of asm-generic/socket.h; Python's socket module has them not
+_RECEIVE_BUFFER_FORCE, _MEMINFO = 33, 55
+_MEMORY: Final = struct.Struct("=9I")  # SK_MEMINFO_VARS; the last one counts datagrams that found no room
+_ROUND: Final = 1 << 32
+
+LATENCY: Final = 0.25
+_DRAIN_S: Final = 5.0
+"""For what the kernel holds at the end; an exporter that goes on sending shall not keep us for ever."""
+_PAUSE_S: Final = 1.0
+"""Before the next try after an error of the socket, and until what was dropped is told if nothing comes any more."""
+_COUNTERS: Final = (
+    *TALLY,
+    "dropped_datagrams",
+    "dropped_octets",
+    "kernel_drops",
+    "session_limit",
+    "receive_errors",
+    "receive_buffer",
+)
+_REST: Final = SessionKey("")
+"""Whose datagrams were dropped, once there are too many exporters to name."""
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+
+
+class UdpListener:
+    """One UDP socket, read by `run`.
+
+    latency: seconds that a datagram waits for others, at most; may be set before `run`.
+    warnings: what people should know of.
+    counters: datagrams, octets: all that the kernel gave. They are handed over, or counted in dropped_datagrams (and
+    dropped_octets: no room in the queue), refused (not allowed to speak), not_export (neither NetFlow nor IPFIX, of
+    nobody who has ever sent any), truncated and empty. kernel_drops: what the kernel had no room for.
+    session_limit: how often the table of exporters was full and was begun anew. receive_errors: of the socket.
+    receive_buffer: octets that the kernel grants.
+    """
+
+    transport = Transport.UDP
+
+    def __init__(self, url: ListenUrl, socket: sockets.socket | None = None) -> None:
+        self.url = url
+        self.counters: Counter[str] = Counter(dict.fromkeys(_COUNTERS, 0))  # names are there before others read them
+        self.warnings: list[str] = []
+        self.latency = LATENCY
+        self._socket = socket
+        self._local = ("", 0)
+        self._wake: tuple[sockets.socket, sockets.socket] | None = None
+        self._receiver: Receiver | None = None
+        self._is_stopping = self._is_asking_again = False
+        self._keys: list[SessionKey] = []
+        self._refused = np.zeros(url.options["max_sessions"], np.uint8)
+        self._num_refused = 0
+        self._tally = np.zeros(len(TALLY), np.int64)
+        self._dropped: Counter[SessionKey] = Counter()
+        self._kernel_drops: int | None = None
+        self._offset = 0
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self._local
+
+    @property
+    def num_sessions(self) -> int:
+        return len(self._keys) - self._num_refused
+
+    def open(self) -> None:
+        made = self._socket or bind(self.url)
+        try:
+            self.warnings += prepare(made, self.url)
+            self.counters["receive_buffer"] = granted(made)
+            self._local = made.getsockname()[:2]
+            self._kernel_drops = kernel_drops(made)
+            self._wake = sockets.socketpair()
+            for one in (made, *self._wake):
+                one.setblocking(False)
+            self._receiver = receiver(made.fileno(), self._wake[0].fileno())
+        except OSError as error:
+            made.close()
+            raise failed(self.url, error) from error
+        self._socket = made
+
+    def run(self, outlet: Outlet) -> None:
+        arena = Arena()
+        while not self._is_stopping:
+            self._receive(arena, outlet, -1 if not self._dropped else _PAUSE_S)
+            if arena.count or self._dropped:
+                self._hand_over(arena, outlet, is_patient=False)
+        self._drain(arena, outlet)
+
+    def stop(self) -> None:
+        self._is_stopping = True
+        if self._wake is not None:
+            with suppress(OSError):  # full, or closed already: either way nobody waits
+                self._wake[1].send(b"!")
+
+    def reload(self) -> None:
+        """Ask again who may speak."""
+        self._is_asking_again = True
+
+    def close(self) -> None:
+        if self._receiver is not None:
+            self._receiver.close()
+            self._receiver = None
+        for one in (self._socket, *(self._wake or ())):
+            if one is not None:
+                one.close()
+        self._wake = self._socket = None
+
+    def sessions(self) -> list[dict[str, Any]]:
+        return []
+
+    def _drain(self, arena: Arena, outlet: Outlet) -> None:
+        """What the kernel holds already, and what is to be told yet."""
+        end = time.monotonic() + _DRAIN_S
+        before = -1
+        while time.monotonic() < end and before != self.counters["datagrams"]:
+            before = self.counters["datagrams"]
+            self._receive(arena, outlet, 0)
+            if arena.count:
+                self._hand_over(arena, outlet, is_patient=True)
+        if self._dropped:
+            outlet.put(self._block(arena))
+
+    def _receive(self, arena: Arena, outlet: Outlet, wait: float) -> None:
+        """Fill the arena; what is in it is of exporters who may speak."""
+        assert self._receiver is not None
+        self._tally[:] = 0
+        why: int | None = None
+        try:
+            why = self._receiver.receive(arena, self._refused, self._tally, wait, self.latency)
+        except OSError as error:
+            self._complain(error)
+        if self._is_asking_again:
+            self._is_asking_again = False
+            self._refused[: len(self._keys)] = [not self._is_allowed(key, outlet) for key in self._keys]
+            self._num_refused = int(self._refused.sum())
+        for name, count in zip(TALLY, self._tally.tolist(), strict=True):
+            self.counters[name] += count
+        self._count_kernel_drops()
+        self._meet(arena, outlet)
+        if why == PEERS_FULL:
+            if arena.count:
+                self._hand_over(arena, outlet, is_patient=self._is_stopping)
+            self._begin_anew()
+
+    def _meet(self, arena: Arena, outlet: Outlet) -> None:
+        """Make keys of new peers; datagrams of those that may not speak are taken out again."""
+        assert self._receiver is not None
+        first = len(self._keys)
+        host, port = self._local
+        for number in range(first, self._receiver.num_peers):
+            octets, peer_port, scope = self._receiver.peer(number)
+            key = SessionKey(_text(octets, scope), peer_port, host, port)
+            self._keys.append(key)
+            if not self._is_allowed(key, outlet):
+                self._refused[number] = 1
+                self._num_refused += 1
+        if self._refused[first : len(self._keys)].any():
+            self.counters["refused"] += arena.keep(self._refused[arena.peer[: arena.count]] == 0)
+
+    def _is_allowed(self, key: SessionKey, outlet: Outlet) -> bool:
+        return self.url.allows(key.address) and outlet.is_allowed(key.address)
+
+    def _begin_anew(self) -> None:
+        """Forget all exporters. Those that go on sending come back with the same keys, so that nothing is lost.
+
+        So a flood of made-up addresses costs time and bounded memory, and locks nobody out.
+        """
+        assert self._receiver is not None
+        self._receiver.forget()
+        self._keys = []
+        self._refused[:] = 0
+        self._num_refused = 0
+        self.counters["session_limit"] += 1
+
+    def _hand_over(self, arena: Arena, outlet: Outlet, *, is_patient: bool) -> None:
+        """Give the arena's datagrams away, or up.
+
+        is_patient: wait for room, as there is nothing else to do any more.
+        """
+        if outlet.has_room or (is_patient and outlet.wait_for_room(_DRAIN_S)):
+            outlet.put(self._block(arena))
+        elif arena.count:
+            self._drop(arena)
+
+    def _block(self, arena: Arena) -> Block:
+        used = arena.used
+        block = Block(arena.take(self._keys, self._offset), dropped=self._dropped)
+        self._offset += used
+        self._dropped = Counter()
+        return block
+
+    def _drop(self, arena: Arena) -> None:
+        self.counters["dropped_datagrams"] += arena.count
+        self.counters["dropped_octets"] += int((arena.end[: arena.count] - arena.start[: arena.count]).sum())
+        counts = np.bincount(arena.peer[: arena.count])
+        for number in np.flatnonzero(counts).tolist():
+            key = self._keys[number]
+            is_known = key in self._dropped or len(self._dropped) < len(self._refused)
+            self._dropped[key if is_known else _REST] += int(counts[number])
+        arena.clear()
+
+    def _count_kernel_drops(self) -> None:
+        assert self._socket is not None
+        if self._kernel_drops is None:
+            return
+        now = kernel_drops(self._socket)
+        if now is not None:
+            self.counters["kernel_drops"] += (now - self._kernel_drops) % _ROUND
+            self._kernel_drops = now
+
+    def _complain(self, error: OSError) -> None:
+        """An error that is none of a peer's making: tell it once, and try again later."""
+        if not self.counters["receive_errors"]:
+            why = os.strerror(error.errno).lower() if error.errno else str(error)
+            self.warnings.append(f"{self.url.bound_to(self._local)}: {why}; it is tried again every {_PAUSE_S:g} s")
+        self.counters["receive_errors"] += 1
+        if not self._is_stopping and self._wake is not None:
+            self._wake[0].settimeout(_PAUSE_S)
+            with suppress(OSError):
+                self._wake[0].recv(1, sockets.MSG_PEEK)
+
+
+# ---------------------------------------------------------------- sockets
+
+
+def bind(url: ListenUrl, share: Callable[[sockets.socket], None] = lambda one: None) -> sockets.socket:
+    """A UDP socket bound to the address of a URL, member of the group if that is one.
+
+    share: sets options before that, by which several sockets may be bound to the address. Raises TransportError.
+    """
+    if not is_multicast(url.host):
+        return bound(url, sockets.SOCK_DGRAM, prepare=share)
+    made = bound(url, sockets.SOCK_DGRAM, prepare=_share_group)
+    try:
+        join(made, url.host, url.options.get("interface"))
+    except OSError as error:
+        made.close()
+        raise failed(url, error) from error
+    return made
+
+
+def _share_group(socket: sockets.socket) -> None:
+    """Every program of a host may be a member of a group."""
+    socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
+
+
+def prepare(socket: sockets.socket, url: ListenUrl) -> list[str]:
+    """Ask for the receive buffer of the URL, and for times; what people should know of it."""
+    asked = url.options["receive_buffer"]
+    try:
+        socket.setsockopt(sockets.SOL_SOCKET, _RECEIVE_BUFFER_FORCE if sys.platform == "linux" else -1, asked)
+    except OSError:  # needs CAP_NET_ADMIN
+        with suppress(OSError):
+            socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, asked)
+    if sys.platform == "linux":
+        with suppress(OSError):
+            socket.setsockopt(sockets.SOL_SOCKET, TIMESTAMPS, 1)
+    got = granted(socket)
+    if got >= asked:
+        return []
+    hint = "; let it have more with sysctl net.core.rmem_max" if sys.platform == "linux" else ""
+    return [f"{url.name}: the kernel grants a receive buffer of {got:,} octets, not {asked:,}{hint}"]
+
+
+def granted(socket: sockets.socket) -> int:
+    """Octets of the receive buffer. Linux reserves as much again for its own use, and tells the sum."""
+    octets = socket.getsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF)
+    return octets // 2 if sys.platform == "linux" else octets
+
+
+def kernel_drops(socket: sockets.socket) -> int | None:
+    """How many datagrams a socket had no room for, modulo 2**32; None = this kernel does not tell.
+
+    SO_RXQ_OVFL would tell the same with the next datagram, of which there may be none.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        octets = socket.getsockopt(sockets.SOL_SOCKET, _MEMINFO, _MEMORY.size)
+    except OSError:  # before Linux 4.12
+        return None
+    return int(_MEMORY.unpack(octets)[-1]) if len(octets) == _MEMORY.size else None
+
+
+def _text(octets: bytes, scope: int) -> str:
+    """An address as SessionKey has it."""
+    if octets.startswith(_MAPPED):
+        return sockets.inet_ntop(sockets.AF_INET, octets[len(_MAPPED) :])
+    text = sockets.inet_ntop(sockets.AF_INET6, octets)
+    if not scope:
+        return text
+    try:
+        return f"{text}%{sockets.if_indextoname(scope)}"
+    except OSError:
+        return f"{text}%{scope}"
