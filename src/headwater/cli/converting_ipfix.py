@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, Literal
 import click
 
 from headwater.batch.schema import Schema
+from headwater.batch.translating import RESOLVED
 from headwater.errors import EncodeError, HeadwaterError, UnknownElement
-from headwater.process.translating import RESOLVED
 from headwater.process.writing import Writer
 from headwater.process.writing_capture import CaptureWriter
 from headwater.process.writing_checks import behind

@@ -78,9 +78,9 @@ def explain(
     """Take one message apart, octet by octet.
 
     Shows the header, sets, templates, records, values, nested lists and padding with their offsets and octets, and
-    faults where they are. SOURCE (- is stdin) is a file of IPFIX, a packet capture or NetFlow datagrams one after the
-    other; --hex takes IPFIX or one NetFlow message. Templates come from the messages of the same exporter before it.
-    The exit code is 1 if the message has faults.
+    faults where they are. SOURCE (- is stdin) is a file of IPFIX, a packet capture, a raw spool or NetFlow datagrams
+    one after the other; --hex takes IPFIX or one NetFlow message. Templates come from the messages of the same
+    exporter before it. The exit code is 1 if the message has faults.
     """
     from headwater.cli.explain_head import plain_head, subtitles, title
     from headwater.cli.located import missing_templates

@@ -12,7 +12,7 @@ from headwater.cli.screen import Painter, echo_json, safe, terminal_width
 from headwater.cli.table import aligned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from headwater.cli.options import ReadingOptions
     from headwater.cli.sampling_use import SamplingTally
@@ -147,11 +147,32 @@ def _content(source: SourceReport) -> Iterator[tuple[str, str]]:
         yield "compression", source.compression
     if source.content is Content.NETFLOW:
         yield "content", "NetFlow datagrams one after the other"
-    if source.capture is not None:
+    if source.content is Content.SPOOL and source.capture is not None:
+        yield from _spool(source.capture.packets)
+    elif source.capture is not None:
         yield from _capture(source.capture)
     sflow = source.faults[FaultKind.SFLOW]
     if sflow:
         yield "sFlow", f"{counted(sflow, 'datagram')}, not decoded"
+
+
+_BLOCKS = {
+    "ended": "transport sessions that ended",
+    "dropped": "datagrams that the collector had no room for",
+    "damaged_blocks": "damaged blocks",
+    "damaged_datagrams": "datagrams in these",
+}
+"""What is told of a spool beside its datagrams."""
+
+
+def _spool(counters: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    from headwater.cli.outcome import counted
+
+    blocks, datagrams = counters.get("blocks", 0), counters.get("datagrams", 0)
+    yield "content", f"spool of {counted(datagrams, 'datagram')} in {counted(blocks, 'block')}"
+    found = [f"{counters[name]:,} {words}" for name, words in _BLOCKS.items() if counters.get(name)]
+    if found:
+        yield "collecting", ", ".join(found)
 
 
 _PACKETS = {

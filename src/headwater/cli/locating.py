@@ -15,6 +15,7 @@ from headwater.transport.capture import Capture
 from headwater.transport.content import IPFIX_MAGIC, Content
 from headwater.transport.datagram_file import DatagramFile
 from headwater.transport.file import find_sources, open_source
+from headwater.transport.spool import Spool
 from headwater.transport.windows import MappedWindows
 from headwater.wire.parts import count_octets, counted
 
@@ -65,12 +66,14 @@ def locate(source: NamedWindows, manner: Manner, *, number: int | None = None, o
     raise SourceError(_why_nothing(source.name, search, parts, target, manner.ports), source=source.name)
 
 
-def _parts(source: NamedWindows, manner: Manner) -> Capture | DatagramFile | OneDatagram:
+def _parts(source: NamedWindows, manner: Manner) -> Capture | DatagramFile | OneDatagram | Spool:
     if source.is_datagram:
         octets, _ = source.windows.next(0)
         return OneDatagram(bytes(octets))
     if source.windows.content is Content.CAPTURE:
         return Capture(source.windows, ports=manner.ports)
+    if source.windows.content is Content.SPOOL:
+        return Spool(source.windows)
     return DatagramFile(source.windows)
 
 

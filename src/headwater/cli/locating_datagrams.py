@@ -1,4 +1,4 @@
-"""One message of a capture, or of NetFlow datagrams one after the other."""
+"""One message of a capture, of a spool, or of NetFlow datagrams one after the other."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from headwater.session.datagrams import Datagrams
 from headwater.session.key import Transport
 from headwater.transport.capture import StreamPart
 from headwater.transport.capture.streams import MOST_STREAMS
+from headwater.transport.spool import SpoolBlock
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -24,8 +25,12 @@ if TYPE_CHECKING:
 
     from headwater.model.template import Template
     from headwater.process.manner import Manner
+    from headwater.session.collecting import Session
     from headwater.session.key import SessionKey
     from headwater.wire.dialect import Dialect
+
+_MOST_LISTENERS = 1 << 8
+"""Of a spool; each has a session."""
 
 
 class Parts(Protocol):
@@ -33,7 +38,7 @@ class Parts(Protocol):
 
     @property
     def offset(self) -> int: ...
-    def __iter__(self) -> Iterator[Datagrams | StreamPart | Fault]: ...
+    def __iter__(self) -> Iterator[Datagrams | StreamPart | SpoolBlock | Fault]: ...
 
 
 class OneDatagram:
@@ -53,6 +58,7 @@ class OneDatagram:
 class CaptureSearch:
     """Goes through export traffic, all datagrams in one session as they came, up to the message that is wanted.
 
+    Those of a spool go through the session of the listener that received them.
     messages: how many it has gone through, in the order of `parts`. before, behind: where the datagram before the
     wanted offset ends, and the one behind it begins, if there are such.
     """
@@ -65,11 +71,14 @@ class CaptureSearch:
         self._iterator = iter(parts)
         self._session = manner.session(Transport.UDP)
         self._streams: dict[SessionKey, ConnectionSearch] = {}
+        self._sessions: dict[tuple[Transport, tuple[str, int]], Session] = {}
 
     def find(self, target: Target) -> Found | None:
         """The wanted message, if it is there."""
         best: Found | None = None
-        for part in self._iterator:
+        for given in self._iterator:
+            block = given if isinstance(given, SpoolBlock) else None
+            part = self._received(given) if isinstance(given, SpoolBlock) else given
             # a datagram put together of fragments may seem to reach into packets behind it: these come first
             if best is not None and self._parts.offset > target.offset:
                 self._learn(part)
@@ -82,20 +91,34 @@ class CaptureSearch:
             if found is not None and (target.number is not None or isinstance(part, StreamPart)):
                 return found
             best = found or best
+            if block is not None:
+                self._session.forget(block.ended)
         return best or self._in_the_rest(target)
 
     def _later(
         self, dialect: Dialect, key: SessionKey | None, domain: int, ids: Collection[int]
     ) -> dict[int, Template]:
         """Those of the Templates that come behind what was gone through, up to the last of them."""
-        known = self._session.templates(domain, key, dialect.version)
+        session = self._session
+        known = session.templates(domain, key, dialect.version)
         while not known.keys() >= set(ids):
             part = next(self._iterator, None)
             if part is None:
                 break
-            self._learn(part)
-            known = self._session.templates(domain, key, dialect.version)
+            self._learn(self._received(part) if isinstance(part, SpoolBlock) else part)
+            known = session.templates(domain, key, dialect.version)
         return {id: known[id] for id in ids if id in known}
+
+    def _received(self, block: SpoolBlock) -> Datagrams:
+        """Its datagrams, which go through their listener's session from here on."""
+        lane = block.transport, block.local
+        found = self._sessions.get(lane)
+        if found is None:
+            if len(self._sessions) >= _MOST_LISTENERS:
+                del self._sessions[next(iter(self._sessions))]
+            found = self._sessions[lane] = self._manner.session(block.transport)
+        self._session = found
+        return block.datagrams
 
     def _in_stream(self, part: StreamPart, target: Target) -> Found | None:
         search = self._streams.get(part.key)
@@ -192,14 +215,14 @@ class CaptureSearch:
             faults,
             key=key,
             received=received,
-            has_withdrawals=False,
+            has_withdrawals=not session.transport.is_unreliable,
             later=later,
         )
 
 
 def _rows(part: Datagrams, rows: slice) -> Datagrams:
     """Some of the datagrams."""
-    names = ("start", "end", "peer", "offset", "received")
+    names = ("start", "end", "peer", "offset", "received", *(() if part.stream is None else ("stream",)))
     return replace(part, **{name: getattr(part, name)[rows] for name in names})
 
 

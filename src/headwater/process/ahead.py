@@ -34,7 +34,7 @@ def read_ahead(
     feed = feed_of(windows, manner)
     try:
         if memory is not None:
-            memory.recall(feed, windows.content)
+            memory.recall(feed, windows.content, manner)
         for _ in SourceReading(windows, feed, SourceReport(source.name), manner=manner, tables=tables).runs():
             pass
     except HeadwaterError:  # what can be read counts; the reading itself tells the rest

@@ -14,9 +14,9 @@ from headwater.batch.encode import Encoder
 from headwater.batch.incoming import chunks_of, columns_of, split_nulls
 from headwater.batch.schema import Schema
 from headwater.batch.to_netflow import NetflowReport, to_netflow5, to_netflow9
+from headwater.batch.translating import RESOLVED, translated
 from headwater.errors import EncodeError, HeadwaterError
 from headwater.process.reading import Reading
-from headwater.process.translating import RESOLVED, translated
 from headwater.process.writing_parts import described, parts_of
 from headwater.session.export_templates import template_of
 from headwater.session.exporting import ExportSession

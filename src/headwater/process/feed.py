@@ -1,4 +1,7 @@
-"""Octets of one source through sessions: of a file through one, of a capture through those of its exporters."""
+"""Octets of one source through sessions: of a file through one, of a capture through those of its exporters.
+
+Of a spool each listener's go through a session of their own, as when they were received.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ from headwater.session.sequence import DomainLedger
 from headwater.transport import Content
 from headwater.transport.capture import Capture
 from headwater.transport.datagram_file import DatagramFile
+from headwater.transport.spool import Spool
+from headwater.transport.spool_joining import joined
 
 if TYPE_CHECKING:
     from headwater.model.element import InformationElement
@@ -28,11 +33,15 @@ if TYPE_CHECKING:
     from headwater.session.saved import SavedTemplate
     from headwater.transport import Windows
     from headwater.transport.capture import StreamPart
+    from headwater.transport.spool import SpoolBlock
 
+Lane = tuple[bytes, Transport, tuple[str, int]]
+"""A listener of a Collecting Process: which run of it, the transport, and the address and port."""
 _MOST_STREAMS = 1 << 12
+_MOST_LANES = 1 << 8
 _LEDGERS_KEPT = 1 << 12
 """Of connections that have ended; more are added up in one, which has no key."""
-_COUNTED = (
+_PACKETS = (
     "packets", "datagrams", "reassembled", "tcp_segments", "ignored", "other", "truncated", "damaged", "fragments",
     "fragments_dropped", "stream_octets_lost",
 )  # fmt: skip
@@ -132,8 +141,7 @@ class CaptureFeed:
         self._streams: dict[SessionKey, Session] = {}
         self._places: dict[SessionKey, StreamPlaces] = {}
         self._ended: Counter[str] = Counter()
-        self._ended_ledgers: list[DomainLedger] = []
-        self._other_ledgers = DomainLedger(0)
+        self._ended_ledgers = _EndedLedgers()
         self._ended_elements: dict[tuple[int, int], InformationElement] = {}
 
     @property
@@ -146,8 +154,7 @@ class CaptureFeed:
 
     @property
     def ledgers(self) -> list[DomainLedger]:
-        others = [self._other_ledgers] if self._other_ledgers.messages else []
-        return [*self._ended_ledgers, *others, *(ledger for session in self.sessions for ledger in session.ledgers)]
+        return [*self._ended_ledgers.all, *(ledger for session in self.sessions for ledger in session.ledgers)]
 
     @property
     def details(self) -> Mapping[str, Any]:
@@ -166,7 +173,7 @@ class CaptureFeed:
     def capture(self) -> CaptureCounts | None:
         if isinstance(self._capture, DatagramFile):
             return None
-        packets = {name: getattr(self._capture, name) for name in _COUNTED}
+        packets = {name: getattr(self._capture, name) for name in _PACKETS}
         return CaptureCounts(self._capture.format, packets, self._capture.ignored_ports, self._capture.links)
 
     def events(self) -> Iterator[Iterable[Event]]:
@@ -180,8 +187,8 @@ class CaptureFeed:
             else:
                 yield self._take_stream(part)
             if most is not None and self._capture.offset > most:
-                self.is_over = True
-                return
+                break
+        self.is_over = most is not None and self._capture.offset > most
 
     def close(self) -> Iterator[Event]:
         for key in list(self._streams):
@@ -212,11 +219,7 @@ class CaptureFeed:
         yield from self._placed(key, session.close())
         del self._places[key]
         self._ended.update(session.counters)
-        for ledger in session.ledgers:
-            if len(self._ended_ledgers) < _LEDGERS_KEPT:
-                self._ended_ledgers.append(ledger)
-            else:
-                self._other_ledgers.absorb(ledger)
+        self._ended_ledgers.take(session.ledgers)
         self._ended_elements |= {element.key: element for element in _learned(session, self._manner)}
 
     def _placed(self, key: SessionKey, events: Iterable[Event]) -> Iterator[Event]:
@@ -227,6 +230,129 @@ class CaptureFeed:
                 yield replace(event, offset=places.offset(event.offset))
             else:
                 yield event
+
+
+class SpoolFeed:
+    """What a Collecting Process received, through the sessions that it had: one for each listener.
+
+    sessions_by_lane: they go on in the next spool, if whoever reads it calls `go_on` with them; `is_kept` says that
+    they will. What was counted before is left out of what this feed tells; of a unit that was missed in an earlier
+    spool and came late in this one, `lost` is negative, and so is the offset of what waited there for a Template.
+    """
+
+    def __init__(self, spool: Spool, manner: Manner) -> None:
+        self.sessions_by_lane: dict[Lane, Session] = {}
+        self.is_kept = self.is_over = False
+        self.details: dict[str, Any] = {}
+        self._spool, self._manner = spool, manner
+        self._known: list[SavedTemplate] = []
+        self._ended_ledgers = _EndedLedgers()
+        self._ended: Counter[str] = Counter()
+        self._counted: Counter[str] = Counter()
+        self._accounts: dict[int, tuple[DomainLedger, DomainLedger]] = {}
+
+    def go_on(self, sessions: Mapping[Lane, Session]) -> None:
+        """Begin with sessions of the spool before."""
+        self.sessions_by_lane = dict(sessions)
+        self._counted = sum((session.counters for session in self.sessions), Counter[str]())
+        self._accounts = {id(one): (one, replace(one)) for session in self.sessions for one in session.ledgers}
+
+    def restore(self, templates: Iterable[SavedTemplate]) -> None:
+        """Templates that exporters sent over UDP before, as `Session.restore` takes them."""
+        self._known = list(templates)
+
+    @property
+    def octets(self) -> int:
+        return self._spool.offset
+
+    @property
+    def counters(self) -> Counter[str]:
+        counters = sum((session.counters for session in self.sessions), self._ended.copy())
+        counters.subtract(self._counted)
+        return counters
+
+    @property
+    def ledgers(self) -> list[DomainLedger]:
+        living = [ledger for session in self.sessions for ledger in session.ledgers]
+        return [self._since(ledger) for ledger in living] + self._ended_ledgers.all
+
+    @property
+    def sessions(self) -> list[Session]:
+        return list(self.sessions_by_lane.values())
+
+    @property
+    def elements(self) -> list[InformationElement]:
+        found = {element.key: element for session in self.sessions for element in _learned(session, self._manner)}
+        return list(found.values())
+
+    @property
+    def capture(self) -> CaptureCounts | None:
+        return CaptureCounts("spool", dict(self._spool.counters), {}, {})
+
+    def events(self) -> Iterator[Iterable[Event]]:
+        most = self._manner.max_octets
+        for part in joined(self._spool):
+            self.is_over = most is not None and self._spool.offset > most
+            yield [part] if isinstance(part, Fault) else self._take(part)
+            if self.is_over:
+                return
+
+    def close(self) -> Iterator[Event]:
+        if not self.is_kept:
+            for session in self.sessions:
+                yield from session.close()
+
+    def _take(self, block: SpoolBlock) -> Iterator[Event]:
+        lane = block.run, block.transport, block.local
+        session = self.sessions_by_lane.get(lane)
+        if session is None:
+            if len(self.sessions_by_lane) >= _MOST_LANES:
+                yield from self._end(next(iter(self.sessions_by_lane)))
+            session = self._manner.session(block.transport)
+            if block.transport is Transport.UDP:
+                session.restore(self._known)
+                for other, before in self.sessions_by_lane.items():
+                    if other[1:] == lane[1:]:  # it had its state from there
+                        session.restore(before.snapshot())
+            self.sessions_by_lane[lane] = session
+        received = block.datagrams.received
+        yield from session.receive_datagrams(block.datagrams, now=int(received[0]) / 1e9 if len(received) else 0.0)
+        yield from block.faults
+        if block.ended:
+            ledgers, events = session.forget(block.ended)
+            self._ended_ledgers.take(map(self._since, ledgers))
+            yield from events
+        self.details.update(session.details)
+
+    def _end(self, lane: Lane) -> Iterator[Event]:
+        session = self.sessions_by_lane.pop(lane)
+        yield from session.close()
+        self._ended.update(session.counters)
+        self._ended_ledgers.take(map(self._since, session.ledgers))
+
+    def _since(self, ledger: DomainLedger) -> DomainLedger:
+        """What was counted in this spool so far."""
+        account = self._accounts.get(id(ledger))
+        return replace(ledger) if account is None else ledger.since(account[1])
+
+
+class _EndedLedgers:
+    """Of transport sessions that have ended: the first ones, and all others added up in one, which has no key."""
+
+    def __init__(self) -> None:
+        self._first: list[DomainLedger] = []
+        self._others = DomainLedger(0)
+
+    @property
+    def all(self) -> list[DomainLedger]:
+        return [*self._first, self._others] if self._others.messages else list(self._first)
+
+    def take(self, ledgers: Iterable[DomainLedger]) -> None:
+        for ledger in ledgers:
+            if len(self._first) < _LEDGERS_KEPT:
+                self._first.append(ledger)
+            else:
+                self._others.absorb(ledger)
 
 
 def _learned(session: Session, manner: Manner) -> list[InformationElement]:
@@ -243,5 +369,7 @@ def feed_of(windows: Windows, manner: Manner, capture: type[CaptureFeed] = Captu
             return capture(Capture(windows, ports=manner.ports), manner)
         case Content.NETFLOW:
             return CaptureFeed(DatagramFile(windows), manner)
+        case Content.SPOOL:
+            return SpoolFeed(Spool(windows), manner)
         case _:
             return FileFeed(windows, manner)

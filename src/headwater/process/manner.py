@@ -39,7 +39,7 @@ class Manner:
     def session(self, transport: Transport, key: SessionKey | None = None) -> Session:
         """A new session."""
         limits = self.limits
-        if transport is Transport.UDP and limits is None:
+        if transport.is_unreliable and limits is None:
             # who reads a capture wants all that can be read; what an exporter means by an id it says again
             limits = replace(Limits(), template_lifetime_s=_FOR_EVER)
         return Session(

@@ -92,7 +92,8 @@ def read(
 
     source: a path, "-" for standard input, a glob pattern, a directory (its files, recursively), a file object,
         bytes, or a list of these. What a file is is seen by content: IPFIX, pcap or pcapng with IPFIX and NetFlow v1,
-        v5, v7, v8, v9 over UDP and IPFIX over TCP, raw NetFlow datagrams; and compression (gzip, bzip2, xz, zstd, lz4).
+        v5, v7, v8, v9 over UDP and IPFIX over TCP, raw NetFlow datagrams, raw spools of a collector; and compression
+        (gzip, bzip2, xz, zstd, lz4).
     select: columns wanted; then all batches have one schema, with nulls for what a Template lacks, and the reading is
         an Arrow stream that DuckDB, polars and pyarrow take as it is. None: all fields of each Template.
     provenance: facts of the Messages to add as columns, such as "exportTime", "exporterIPv4Address" or

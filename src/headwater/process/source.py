@@ -73,10 +73,12 @@ class SourceReading:
             if self._error is not None:
                 raise self._error
             if feed.is_over:
-                raise LimitExceeded(f"{report.name}: max_octets", self._manner.max_octets or 0)
+                break
             self._tell(self._windows.done)
             if self._lost_at is not None:
                 break
+        if feed.is_over:
+            raise LimitExceeded(f"{report.name}: max_octets", self._manner.max_octets or 0)
         self._before_close()
         self._take(feed.close())
         for fault in [*self._windows.faults, *self._time_window.faults()]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headwater.batch.options_tables import OptionsTables
-from headwater.errors import SourceError
+from headwater.errors import Fault, SourceError
 from headwater.process.ahead import read_ahead
 from headwater.process.feed import feed_of
 from headwater.process.memory import Memory
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 class Sources:
     """What to read, and how. Sources are opened one after the other.
 
-    What captures taught of Templates and options is known in the captures that follow; each file is a session.
+    What captures taught of Templates and options is known in the captures that follow; the sessions of spools go on
+    from one to the next; each file of IPFIX is a session.
     state: see `read`. is_last: whether nobody will read them again with this state, which is then written.
     """
 
@@ -82,6 +83,9 @@ class Sources:
             self._tell(before)
         if not self.report.sources:
             raise SourceError(self._nothing())
+        for event in self._memory.close():
+            if isinstance(event, Fault):
+                self._last_spool().add_fault(event)
         if self.state is not None and self.is_last:
             self._memory.save()
 
@@ -125,6 +129,9 @@ class Sources:
         if not self.wanted.needs_options and self.state is None and not self.wanted.keeps_options:
             return None
         return OptionsTables() if windows.content is Content.IPFIX else self._memory.tables
+
+    def _last_spool(self) -> SourceReport:
+        return next(source for source in reversed(self.report.sources) if source.content is Content.SPOOL)
 
     def _tell(self, done: int) -> None:
         self._done = done

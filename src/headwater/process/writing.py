@@ -16,9 +16,9 @@ import numpy as np
 from headwater.batch.batch import Batch
 from headwater.batch.encode import Encoder
 from headwater.batch.incoming import chunks_of, columns_of, split_nulls
+from headwater.batch.translating import translated
 from headwater.errors import EncodeError, HeadwaterError, SourceError
 from headwater.model.template import Template
-from headwater.process.translating import translated
 from headwater.process.writing_checks import Time, behind, check_domain, check_record, seconds_of, without_row
 from headwater.process.writing_files import Target
 from headwater.process.writing_options import message_records, session_records

@@ -7,14 +7,19 @@ from enum import StrEnum
 from headwater.errors import SourceError
 from headwater.transport.capture.framing import is_capture
 from headwater.wire.legacy import MOST_RECORDS
+from headwater.wire.spool import SPOOL_MAGIC
 
 
 class Content(StrEnum):
-    """What is read. capture: pcap or pcapng. netflow: datagrams of NetFlow one after the other."""
+    """What is read. capture: pcap or pcapng. netflow: datagrams of NetFlow one after the other.
+
+    spool: what a Collecting Process received, with its arrival.
+    """
 
     IPFIX = "ipfix"
     CAPTURE = "capture"
     NETFLOW = "netflow"
+    SPOOL = "spool"
 
 
 IPFIX_MAGIC = b"\x00\x0a"
@@ -64,6 +69,8 @@ def content_of(head: bytes) -> Content | None:
         return Content.IPFIX
     if is_capture(head):
         return Content.CAPTURE
+    if head.startswith(SPOOL_MAGIC):
+        return Content.SPOOL
     version, count = int.from_bytes(head[:2], "big"), int.from_bytes(head[2:4], "big")
     return Content.NETFLOW if 0 < count <= _MOST_COUNTED.get(version, 0) else None
 
