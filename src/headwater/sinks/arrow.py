@@ -59,7 +59,7 @@ class Union:
         return pa.schema(list(self._fields.values()))
 
     def _place(self, field: pa.Field) -> None:
-        for name in (field.name, _second_name(field)):
+        for name in (field.name, second_name(field)):
             old = self._fields.get(name)
             type = field.type if old is None else merged(old.type, field.type)
             if type is not None:
@@ -67,7 +67,8 @@ class Union:
                 return
 
 
-def _second_name(field: pa.Field) -> str:
+def second_name(field: pa.Field) -> str:
+    """What a column is called whose type does not go together with that of an earlier one."""
     return f"{field.name} ({field.type})"
 
 
@@ -97,19 +98,32 @@ def merged(a: pa.DataType, b: pa.DataType) -> pa.DataType | None:
 def conformed(batch: Batch, schema: pa.Schema, mask: Mask | None = None) -> pa.RecordBatch:
     """The batch's records where the mask is True, in that schema; what the batch lacks is null."""
     found = batch.to_arrow()
-    arrays: dict[str, pa.Array] = {}
-    for field, array in zip(found.schema, found.columns, strict=True):
-        for name in (field.name, _second_name(field)):
-            index = schema.get_field_index(name)
-            if index >= 0 and merged(schema.field(index).type, field.type) == schema.field(index).type:
-                arrays[name] = _fitted(array, schema.field(index).type)
-                break
-    columns = [arrays[field.name] if field.name in arrays else pa.nulls(batch.num_rows, field.type) for field in schema]
-    out = pa.RecordBatch.from_arrays(columns, schema=schema)
+    out = fitted(found, places(found.schema, schema), schema)
     return out if mask is None else out.filter(pa.array(mask))
 
 
-def _fitted(array: pa.Array, type: pa.DataType) -> pa.Array:
+def places(found: pa.Schema, schema: pa.Schema) -> list[int]:
+    """For each column of `schema` which column of `found` it holds, -1 = none."""
+    out = [-1] * len(schema)
+    for number, field in enumerate(found):
+        for name in (field.name, second_name(field)):
+            index = schema.get_field_index(name)
+            if index >= 0 and merged(schema.field(index).type, field.type) == schema.field(index).type:
+                out[index] = number
+                break
+    return out
+
+
+def fitted(found: pa.RecordBatch, places: list[int], schema: pa.Schema) -> pa.RecordBatch:
+    """The same records in another schema; places: what `places` said of the two."""
+    columns = [
+        pa.nulls(found.num_rows, field.type) if place < 0 else fit(found.column(place), field.type)
+        for place, field in zip(places, schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def fit(array: pa.Array, type: pa.DataType) -> pa.Array:
     """The array in a type that `merged` made of its own."""
     if array.type == type:
         return array
@@ -119,11 +133,11 @@ def _fitted(array: pa.Array, type: pa.DataType) -> pa.Array:
         return array.cast(type)
     is_null = array.is_null() if array.null_count else None
     if pa.types.is_list(type):
-        return pa.ListArray.from_arrays(array.offsets, _fitted(array.values, type.value_type), type, mask=is_null)
+        return pa.ListArray.from_arrays(array.offsets, fit(array.values, type.value_type), type, mask=is_null)
     children = []
     for field in type:
         index = array.type.get_field_index(field.name)
-        children.append(pa.nulls(len(array), field.type) if index < 0 else _fitted(array.field(index), field.type))
+        children.append(pa.nulls(len(array), field.type) if index < 0 else fit(array.field(index), field.type))
     return pa.StructArray.from_arrays(children, fields=list(type), mask=is_null)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headwater.sinks.arrow import Gate, conformed
+from headwater.sinks.parquet_encodings import encodings
 
 if TYPE_CHECKING:
     from headwater.batch import Batch
@@ -26,9 +27,7 @@ class ParquetSink:
         self._schema, self._gate = schema, Gate(file)
         self._waiting: list[pa.RecordBatch] = []
         self._rows = self._octets = 0
-        self._writer = pq.ParquetWriter(
-            pa.PythonFile(self._gate, mode="w"), schema, compression="zstd", compression_level=3, version="2.6"
-        )
+        self._writer: Any = None  # a pq.ParquetWriter, which has no types
 
     def write(self, batch: Batch, mask: Mask | None = None) -> int:
         """Take the records where the mask is True; how many there were."""
@@ -43,17 +42,21 @@ class ParquetSink:
 
     def close(self) -> None:
         """Write the last row group and what stands at the end; the file stays open."""
-        self._flush()
+        if self._waiting or self._writer is None:
+            self._flush()
         self._writer.close()
 
     def abandon(self) -> None:
         """Write nothing more."""
         self._gate.shut()
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
 
     def _flush(self) -> None:
-        if self._waiting:
-            table = pa.Table.from_batches(self._waiting, self._schema)
-            self._writer.write_table(table, row_group_size=max(self._rows, 1))
-            self._waiting.clear()
-            self._rows = self._octets = 0
+        table = pa.Table.from_batches(self._waiting, self._schema)
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(pa.PythonFile(self._gate, mode="w"), self._schema, **encodings(table))
+        if self._rows:
+            self._writer.write_table(table, row_group_size=self._rows)
+        self._waiting.clear()
+        self._rows = self._octets = 0

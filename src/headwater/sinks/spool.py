@@ -1,0 +1,118 @@
+"""Raw spools: what is received is kept undecoded, to be decoded later as if it came then."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from headwater.sinks.ipfix_compression import NO_COMPRESSION, compressor
+from headwater.sinks.segment_text import SUFFIXES
+from headwater.sinks.segments import ROTATE, ROTATE_SIZE, Segments
+from headwater.sinks.spool_blocks import encoded, file_header, new_mark
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from headwater.session.key import Transport
+    from headwater.sinks.cells import Mask
+    from headwater.sinks.output import Writable
+    from headwater.transport.incoming.block import Block
+
+SUFFIX: Final = ".hwspool"
+
+
+class SpoolSink(Segments):
+    """A sink (BlockSink) of raw spools in a folder; datagrams stand for records in its counters.
+
+    compression: "none", "gzip" or "zstd". The rest is as `Segments` has it.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        *,
+        rotate: float = ROTATE,
+        rotate_size: int = ROTATE_SIZE,
+        partition: str = "",
+        compression: str = NO_COMPRESSION,
+        worker: int = 0,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        format = SpoolFormat(compression=compression, now=now)
+        super().__init__(
+            folder, format, rotate=rotate, rotate_size=rotate_size, partition=partition, worker=worker, now=now
+        )
+
+    def write_block(self, block: Block, transport: Transport, local: tuple[str, int]) -> int:
+        """Take the datagrams of a block; how many there were. Raises OSError, and has taken them then too."""
+        return self.write(_Received(block, transport, local))  # type: ignore[arg-type]  # its format takes these
+
+
+class _Received(NamedTuple):
+    block: Block
+    transport: Transport
+    local: tuple[str, int]
+
+
+class SpoolFormat:
+    """Blocks of raw spools, in the shape that `Segments` wants. compression: each block is a member of its own."""
+
+    name = "spool"
+    others: Mapping[str, int] = {}
+    fits = is_over = True
+
+    def __init__(self, *, compression: str = NO_COMPRESSION, now: Callable[[], float] = time.time) -> None:
+        self.suffix = SUFFIX + SUFFIXES[compression]
+        self.rows = 0
+        self._packing, self._now = compressor(compression), now
+        self._waiting: list[_Received] = []
+        self._file: Writable | None = None
+        self._mark, self._run = b"", new_mark()
+
+    @property
+    def is_full(self) -> bool:
+        return self.rows > 0
+
+    def take(self, batch: Any, mask: Mask | None) -> int:
+        """batch: what was received. A block that only tells of sessions waits for one with datagrams."""
+        block = batch.block
+        count = len(block.datagrams)
+        if count or block.ended or block.dropped or block.faults:
+            self._waiting.append(batch)
+            self.rows += count
+        return count
+
+    def begin(self, file: Writable) -> None:
+        self._file, self._mark = file, new_mark()
+        self._write([file_header(self._mark, self._run, int(self._now() * 1e9))])
+
+    def put(self) -> int:
+        count = self.rows
+        for received in self._waiting:
+            self._write(list(encoded(*received, self._mark)))
+        self.forget()
+        return count
+
+    def end(self) -> None:
+        self._file = None
+
+    def forget(self) -> None:
+        self._waiting.clear()
+        self.rows = 0
+
+    def drop(self) -> None:
+        self._file = None
+        self.forget()
+
+    def fix(self, why: str) -> None:
+        """It has no columns."""
+
+    def _write(self, pieces: list[bytes | memoryview]) -> None:
+        assert self._file is not None
+        if self._packing is None:
+            for piece in pieces:
+                self._file.write(piece)  # type: ignore[arg-type]  # files of segments take any octets
+            return
+        member = self._packing()
+        self._file.write(b"".join(map(member.compress, pieces)) + member.flush())
