@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from headwater.model.template import Field, Template
     from headwater.model.types import DataType
     from headwater.process import Reading, Report, read, read_table, records
+    from headwater.process.collecting.collector import Collector
+    from headwater.process.collecting.ledger import CollectorReport
     from headwater.process.exporting import Exporter
     from headwater.process.generating import generate
     from headwater.process.linting import lint
@@ -77,6 +79,8 @@ _HOMES = {
     "headwater.session.exporting": ("ExportSession", "Refresh"),
     "headwater.session.message_builder": ("MessageBuilder",),
     "headwater.session.outgoing": ("Outgoing",),
+    "headwater.process.collecting.collector": ("Collector",),
+    "headwater.process.collecting.ledger": ("CollectorReport",),
     "headwater.process.exporting": ("Exporter",),
     "headwater.process.generating": ("generate",),
     "headwater.process.linting": ("lint",),
@@ -88,6 +92,8 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "IANA",
     "Batch",
+    "Collector",
+    "CollectorReport",
     "DataSets",
     "DataType",
     "Datagrams",

@@ -17,6 +17,10 @@ VERBS = {
     "info": "Tell what is in files: exporters, templates, options, loss, faults.",
     "convert": "Write records to Parquet, Arrow, CSV, NDJSON, IPFIX or pcap.",
     "send": "Send records to collectors.",
+    "collect": "Receive records from exporters and store them.",
+    "status": "Tell how a running collector does.",
+    "top": "Watch a running collector.",
+    "query": "Answer questions in SQL about what a collector stores.",
     "explain": "Take one message apart, octet by octet.",
     "lint": "Tell where messages violate the standards.",
     "generate": "Write synthetic traffic.",
@@ -24,6 +28,8 @@ VERBS = {
     "doctor": "Check this installation.",
 }
 """Verb and short help, so that `--help` need not import them."""
+_MODULES = {"query": "sql"}
+"""Where a verb is found, if not in the module of its name."""
 
 PARTIAL = 1
 """Exit code when there are results, but records are missing from them."""
@@ -44,7 +50,7 @@ class Verbs(click.Group):
         """The verb of that name."""
         if cmd_name not in VERBS:
             return None
-        command = getattr(import_module(f"headwater.cli.{cmd_name}"), cmd_name)
+        command = getattr(import_module(f"headwater.cli.{_MODULES.get(cmd_name, cmd_name)}"), cmd_name)
         assert isinstance(command, click.Command)
         return command
 

@@ -108,7 +108,7 @@ class RecordTable:
             headings = [_wrapped(name, width) for name, width in zip(names, widest, strict=True)]
         widths = [max(w, *map(len, lines)) for w, lines in zip(widest, headings, strict=True)]
         said = [not _SAYS_NOTHING.issuperset(texts) for texts in cells]
-        self._columns = _chosen(ranks(names, self._kept), widths, said, self._width)
+        self._columns = chosen(ranks(names, self._kept), widths, said, self._width)
         self._widths = [widths[i] for i in self._columns]
         if not self._is_first:
             click.echo()
@@ -205,7 +205,7 @@ def _wrapped(name: str, width: int) -> list[str]:
     return lines
 
 
-def _chosen(rank: list[int], widths: list[int], said: list[bool], width: int | None) -> list[int]:
+def chosen(rank: list[int], widths: list[int], said: list[bool], width: int | None) -> list[int]:
     """Indices of the columns that fit, those that matter and say something first; at least one."""
     if width is None or sum(widths) + len(GAP) * (len(widths) - 1) <= width:
         return list(range(len(widths)))

@@ -1,0 +1,382 @@
+"""The engine of a Collecting Process: listeners in threads of their own, and one thread that decodes and stores."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from headwater.batch.batch import Batch
+from headwater.process.collecting.lane import Lane
+from headwater.process.collecting.ledger import CollectorReport
+from headwater.process.collecting.replay import FeedWork, Replay, StoreWork
+from headwater.process.collecting.replay_lane import ReplayLane
+from headwater.process.collecting.saving import Saving
+from headwater.process.collecting.waiting import LaneOutlet, WorkQueue
+from headwater.transport.incoming.block import Block
+
+if TYPE_CHECKING:
+    from headwater.process.collecting.outflow import Outflow
+    from headwater.process.collecting.settings import CollectingSettings
+    from headwater.process.wanted import Wanted
+    from headwater.session.events import Event
+    from headwater.transport.incoming.block import Listener
+
+Stage = Callable[[Batch], Batch | Iterable[Batch] | None]
+
+_TICK_S: Final = 1.0
+_RETRY_S: Final = 1.0
+_ANSWER_S: Final = 2.0
+"""How long the thread that decodes may take to answer before older counts are shown."""
+_HANDED_S: Final = 0.05
+_GIVE_UP_S: Final = 1.0
+"""What a thread gets beyond the time that was left."""
+
+
+class Engine:
+    """Receives, decodes and stores, until it is stopped.
+
+    listeners: open. outflows: their sinks are open. tell: is told faults, gaps and troubles, with who is concerned.
+    stages: each makes of a batch another one, several, or None.
+    """
+
+    def __init__(
+        self,
+        settings: CollectingSettings,
+        wanted: Wanted,
+        listeners: Sequence[Listener],
+        outflows: Sequence[Outflow],
+        *,
+        stages: Sequence[Stage] = (),
+        worker: int = 0,
+        tell: Callable[[Event | str], object] = lambda _: None,
+        on_over: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.settings = settings
+        self.outflows = list(outflows)
+        self.warnings: list[str] = []
+        self._worker, self._stages, self._tell, self._on_over = worker, list(stages), tell, on_over
+        self._queue = WorkQueue(int(settings.buffer))
+        self._lanes = [_lane(one, settings, wanted, tell) for one in listeners]
+        self._saving = Saving(settings.state, worker)
+        self._pipeline: Counter[str] = Counter(decoded_records=0)
+        self._taps: list[Callable[[Batch], object]] = []
+        self._threads: list[threading.Thread] = []
+        self._collecting: threading.Thread | None = None
+        self._is_ending = self._is_over = False
+        self._deadline = float("inf")
+        self._started = time.time()
+        self._clock = self._started - time.monotonic()
+        self._last: CollectorReport | None = None
+        self._final: CollectorReport | None = None
+        self._next_tick = 0.0
+        self.progress = time.monotonic()
+
+    # ---------------------------------------------------------------- for everybody
+
+    def start(self) -> None:
+        """Begin: Templates of the last time are known before the first datagram is decoded."""
+        for lane in self._lanes:
+            if lane.has_state:
+                self.warnings += self._saving.load(lane)
+        self._collecting = threading.Thread(target=self._collect, name="headwater-collecting", daemon=True)
+        self._collecting.start()
+        for lane in self._lanes:
+            lane.listener.latency = float(self.settings.latency)
+            outlet = LaneOutlet(self._queue, partial(self._take, lane), self._is_allowed)
+            name = f"headwater-{lane.name}"
+            self._threads.append(threading.Thread(target=self._receive, args=(lane, outlet), name=name, daemon=True))
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, drain_s: float) -> bool:
+        """Take what has come, store it, end; whether all of it was stored within `drain_s` seconds."""
+        self._deadline = time.monotonic() + drain_s
+        self._is_ending = True
+        for lane in self._lanes:
+            lane.listener.stop()
+        for thread in self._threads:
+            thread.join(max(0.0, self._deadline - time.monotonic()) + _GIVE_UP_S)
+        if self._collecting is not None:
+            self._queue.put(0, self._end)
+            self._collecting.join(max(0.0, self._deadline - time.monotonic()) + _GIVE_UP_S)
+        for lane in self._lanes:
+            lane.listener.close()
+        is_whole = not any(thread.is_alive() for thread in (*self._threads, *filter(None, [self._collecting])))
+        if not is_whole:
+            self._pipeline["abandoned_octets"] += self._queue.octets
+        self._final = self._report("stopped", is_stale=not is_whole)
+        return is_whole
+
+    def report(self) -> CollectorReport:
+        """Counts, at this moment if the thread that decodes answers in time."""
+        if self._final is not None:
+            return self._final
+        state = "draining" if self._is_ending else "running"
+        if time.monotonic() - self.progress > _ANSWER_S:  # it hangs, in a sink or a stage
+            return self._report(state, is_stale=True)
+        answer: Future[CollectorReport] = Future()
+
+        def make() -> None:
+            if answer.set_running_or_notify_cancel():
+                answer.set_result(self._report(state))
+
+        self._queue.put_urgent(make)
+        try:
+            self._last = answer.result(_ANSWER_S)
+        except TimeoutError:
+            answer.cancel()
+            return self._report(state, is_stale=True)
+        return self._last
+
+    @property
+    def decoded_records(self) -> int:
+        """Records that were decoded so far."""
+        return self._pipeline["decoded_records"]
+
+    def flush(self, timeout: float) -> bool:
+        """Store all that has arrived by now; whether that was done in time."""
+        time.sleep(2 * float(self.settings.latency) + _HANDED_S)  # what was received has been handed over by then
+        done: Future[None] = Future()
+
+        def flush() -> None:
+            for outflow in self.outflows:
+                self._give(outflow, outflow.sink.flush)
+            done.set_result(None)
+
+        self._queue.put(0, flush)
+        try:
+            done.result(timeout)
+        except TimeoutError:
+            return False
+        return True
+
+    def tap(self, see: Callable[[Batch], object]) -> Callable[[], None]:
+        """Let somebody see all batches, in the thread that decodes; what is returned ends that."""
+        self._taps = [*self._taps, see]
+
+        def remove() -> None:
+            self._taps = [tap for tap in self._taps if tap is not see]
+
+        return remove
+
+    def change(self, settings: CollectingSettings) -> None:
+        """Go on with other settings, as far as they can be changed; certificates are read again.
+
+        Raises TransportError, with nothing changed, if a certificate cannot be used.
+        """
+        for lane in self._lanes:
+            lane.listener.reload()
+        self.settings = settings
+        self._queue.limit = int(settings.buffer)
+        for lane in self._lanes:
+            lane.listener.latency = float(settings.latency)
+
+    # ---------------------------------------------------------------- threads
+
+    def _receive(self, lane: Lane, outlet: LaneOutlet) -> None:
+        while True:
+            try:
+                lane.listener.run(outlet)
+            except Exception:  # of ours; what peers send raises nothing
+                self._broken(f"{lane.name}: receiving failed")
+                if self._is_ending:
+                    return
+                time.sleep(_RETRY_S)
+            else:
+                if all(getattr(one.listener, "is_over", False) for one in self._lanes):
+                    self._queue.put(0, self._on_over)  # files only, and all of them are read
+                return
+
+    def _collect(self) -> None:
+        while not self._is_over:
+            now = time.monotonic()
+            if now >= self._next_tick:
+                self._tick(now)
+            work = self._queue.next(self._next_tick - now)
+            if work is not None:
+                try:
+                    work.do()
+                except Exception:
+                    self._broken("decoding failed")
+                finally:
+                    self._queue.done(work)
+            self.progress = time.monotonic()
+
+    def _take(self, lane: Lane, block: Block | FeedWork | StoreWork) -> None:
+        if isinstance(block, StoreWork):
+            for outflow in self.outflows:
+                self._give(outflow, outflow.sink.flush)
+            block.finish(is_stored=not any(outflow.is_over for outflow in self.outflows))
+            return
+        if isinstance(block, Block):
+            self._store_block(lane, block)
+        wants = bool(self._taps) or any(not one.takes_blocks and not one.is_over for one in self.outflows)
+        take: Any = lane.take
+        for batch in take(block, self._clock + time.monotonic(), decode=wants):
+            self._pass_on(batch, self._stages)
+
+    def _store_block(self, lane: Lane, block: Block) -> None:
+        for outflow in self.outflows:
+            if outflow.takes_blocks and not outflow.is_over:
+                sink: Any = outflow.sink
+                write = partial(sink.write_block, block, lane.listener.transport, lane.listener.address)
+                self._give(outflow, write, len(block.datagrams))
+
+    def _pass_on(self, batch: Batch, stages: Sequence[Stage]) -> None:
+        """Through the stages, and to all that want it."""
+        if not stages:
+            self._pipeline["decoded_records"] += batch.num_rows
+            self._store(batch)
+            return
+        try:
+            made = stages[0](batch)
+            parts = [] if made is None else [made] if isinstance(made, Batch) else list(made)
+        except Exception:
+            self._pipeline["stage_errors"] += batch.num_rows
+            self._broken(f"stage {getattr(stages[0], '__name__', stages[0])}: {batch.num_rows} records are lost")
+            return
+        for part in parts:
+            self._pass_on(part, stages[1:])
+
+    def _store(self, batch: Batch) -> None:
+        for tap in self._taps:
+            with suppress(Exception):  # who only looks shall not disturb
+                tap(batch)
+        for outflow in self.outflows:
+            if not outflow.takes_blocks and not outflow.is_over:
+                sink: Any = outflow.sink
+                self._give(outflow, partial(sink.write, batch), batch.num_rows)
+
+    # ---------------------------------------------------------------- sinks
+
+    def _give(self, outflow: Outflow, give: Callable[[], object], records: int = 0) -> None:
+        """Call a sink; while it cannot put down what it has, nothing goes on but answers."""
+        if outflow.is_over:
+            return
+        outflow.busy_since = time.monotonic()
+        try:
+            give()
+        except BrokenPipeError:  # who reads our output has seen enough
+            outflow.is_over = True
+            outflow.sink.abandon()
+            self._on_over()
+        except OSError as error:
+            self._wait_for(outflow, error)
+        except Exception as error:
+            outflow.refused += records
+            outflow.last_error = f"{type(error).__name__}: {error}"
+            self._broken(f"sink {outflow.name}: {records} records are lost")
+        finally:
+            outflow.busy_since = None
+
+    def _wait_for(self, outflow: Outflow, error: OSError) -> None:
+        outflow.is_blocked = True
+        while True:
+            outflow.last_error = f"{error.strerror or error}"
+            self._tell(f"sink {outflow.name}: {outflow.last_error}; nothing more is stored until that is mended")
+            end = time.monotonic() + _RETRY_S
+            while (left := end - time.monotonic()) > 0 and time.monotonic() < self._deadline:
+                work = self._queue.next(min(left, max(0.0, self._deadline - time.monotonic())), urgent_only=True)
+                if work is not None:
+                    work.do()
+                self.progress = time.monotonic()
+            try:
+                outflow.sink.retry()
+            except OSError as again:
+                error = again
+                if time.monotonic() >= self._deadline:
+                    outflow.sink.abandon()
+                    outflow.is_over = True
+                    return
+            else:
+                outflow.is_blocked, outflow.last_error = False, ""
+                self._tell(f"sink {outflow.name}: writes again")
+                return
+
+    # ---------------------------------------------------------------- time
+
+    def _tick(self, now: float) -> None:
+        self._next_tick = now + _TICK_S
+        for outflow in self.outflows:
+            self._give(outflow, partial(outflow.sink.tick, time.time()))
+        for lane in self._lanes:
+            lane.tick(self._clock + now, float(self.settings.idle_exporter))
+            if lane.has_state:
+                self.warnings += self._saving.save(lane, now)
+
+    def _end(self) -> None:
+        self.warnings += self._saving.close([lane for lane in self._lanes if lane.has_state])
+        for lane in self._lanes:
+            for batch in lane.close():
+                self._pass_on(batch, self._stages)
+        for outflow in self.outflows:
+            self._give(outflow, outflow.sink.close)
+        self._is_over = True
+
+    # ---------------------------------------------------------------- telling
+
+    def _report(self, state: str, *, is_stale: bool = False) -> CollectorReport:
+        last = self._last
+        exporters = last.exporters if is_stale and last is not None else []
+        if not is_stale:
+            exporters = [one for lane in self._lanes for one in lane.to_dicts()]
+        return CollectorReport(
+            state=state,
+            started=self._started,
+            now=time.time(),
+            pid=os.getpid(),
+            worker=self._worker,
+            listeners=[self._listener(lane) for lane in self._lanes],
+            exporters=exporters,
+            sinks=[outflow.to_dict() for outflow in self.outflows],
+            queue={"octets": self._queue.octets, "limit": self._queue.limit},
+            pipeline=dict(self._pipeline),
+            warnings=[*self.warnings, *(warning for lane in self._lanes for warning in lane.listener.warnings)],
+            is_stale=is_stale,
+        )
+
+    def _listener(self, lane: Lane) -> dict[str, Any]:
+        listener = lane.listener
+        return {
+            "url": lane.name,
+            "transport": str(listener.transport),
+            "worker": self._worker,
+            "sessions": listener.num_sessions,
+            **listener.counters,
+        }
+
+    def _broken(self, what: str) -> None:
+        self._pipeline["internal_errors"] += 1
+        logging.getLogger("headwater.collector").exception("%s", what)
+
+    def _is_allowed(self, address: str) -> bool:
+        return is_in(address, self.settings)
+
+
+def _lane(
+    listener: Listener, settings: CollectingSettings, wanted: Wanted, tell: Callable[[Event | str], object]
+) -> Lane:
+    kind = ReplayLane if isinstance(listener, Replay) else Lane
+    return kind(listener, settings, wanted, tell)
+
+
+def is_in(address: str, settings: CollectingSettings) -> bool:
+    """Whether an address may export."""
+    from headwater.batch.facts import plain_address
+
+    networks = settings.networks
+    if not networks:
+        return True
+    try:
+        found = plain_address(address)
+    except ValueError:
+        return False
+    return any(found in network for network in networks if network.version == found.version)

@@ -1,0 +1,307 @@
+"""Several processes that share the work: the parent binds the addresses, and each worker is a collector of its own.
+
+Datagrams are shared out by the kernel by the address that they come from, so Templates and data of an exporter meet in
+one worker. The sockets are the parent's too: a worker that dies is replaced without losing what the kernel holds.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from headwater.errors import HeadwaterError, TransportError
+from headwater.process.collecting.ledger import CollectorReport
+from headwater.session.key import Transport
+
+if TYPE_CHECKING:
+    from headwater.process.collecting.settings import CollectingSettings
+    from headwater.transport.incoming.url import ListenUrl
+
+_START_S: Final = 30.0
+_ASK_S: Final = 5.0
+_LOOK_S: Final = 1.0
+_RESTARTS: Final = 5
+"""Of a worker within a minute; after that something is wrong that starting it again does not mend."""
+_SHARED: Final = frozenset({Transport.TCP, Transport.TLS})
+"""Each worker accepts what it has time for."""
+_GROUPED: Final = frozenset({Transport.UDP, Transport.DTLS})
+
+
+def num_workers(settings: CollectingSettings) -> int:
+    """How many processes are asked for: by `workers`, or by the URL that asks for the most."""
+    return max([settings.workers, *(int(url.options.get("workers", 1)) for url in settings.urls)])
+
+
+class Workers:
+    """The processes, in place of an Engine."""
+
+    def __init__(
+        self, settings: CollectingSettings, inherited: list[socket.socket], tell: Callable[[str], object]
+    ) -> None:
+        self.settings = settings
+        self.warnings: list[str] = []
+        self.addresses: list[str] = []
+        self.decoded_records = 0
+        self._inherited, self._tell = inherited, tell
+        self._workers: list[_Worker] = []
+        self._last: dict[int, CollectorReport] = {}
+        self._dead: list[CollectorReport] = []
+        self._progress: dict[int, float] = {}
+        self._is_ending = threading.Event()
+        self._watcher: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._report: CollectorReport | None = None
+
+    @property
+    def progress(self) -> float:
+        """That of the worker that has made none for the longest time."""
+        return min(self._progress.values(), default=0.0)
+
+    def start(self) -> None:
+        """Bind, and start all. Raises HeadwaterError, and then nothing is left."""
+        count = num_workers(self.settings)
+        shares: list[list[socket.socket]] = [[] for _ in range(count)]
+        urls: list[list[str]] = [[] for _ in range(count)]
+        urls[0] += [one.url for one in self.settings.replays]  # files are read by one
+        try:
+            for position, url in enumerate(self.settings.urls):
+                for number, (one, where) in self._bound(url, count, position):
+                    if one is not None:
+                        shares[number].append(one)
+                    urls[number].append(where)
+            settings = self.settings.to_dict()
+            for number in range(count):
+                mine = {**settings, "workers": 1, "listen": urls[number], "control": "", "buffer": self._share(count)}
+                mine.pop("metrics", None)
+                self._workers.append(_Worker(number, mine, shares[number]))
+            with ThreadPoolExecutor(count) as pool:
+                list(pool.map(_Worker.start, self._workers))
+        except BaseException:
+            for worker in self._workers:
+                worker.kill()
+            for one in {one for share in shares for one in share}:
+                one.close()
+            raise
+        self._look()
+        self._watcher = threading.Thread(target=self._watch, name="headwater-workers", daemon=True)
+        self._watcher.start()
+
+    def stop(self, drain_s: float) -> bool:
+        """Let all drain and end; whether all of them stored what had come."""
+        self._is_ending.set()
+        if self._watcher is not None:
+            self._watcher.join()
+        with ThreadPoolExecutor(max(1, len(self._workers))) as pool:
+            answers = list(pool.map(lambda worker: worker.stop(drain_s), self._workers))
+        for worker, answer in zip(self._workers, answers, strict=True):
+            if answer is not None:
+                self._last[worker.number] = CollectorReport.from_dict(answer["report"])
+        self._report = self._merged()
+        return all(answer is not None and answer["is_whole"] for answer in answers)
+
+    def report(self) -> CollectorReport:
+        """Counts of all, at this moment."""
+        if self._report is not None:
+            return self._report
+        self._look()
+        return self._merged()
+
+    def flush(self, timeout: float) -> bool:
+        """Store all that has arrived by now; whether that was done in time."""
+        with ThreadPoolExecutor(len(self._workers)) as pool:
+            question = {"do": "flush", "timeout": timeout}
+            answers = list(pool.map(lambda worker: worker.ask(question, timeout + _ASK_S), self._workers))
+        return all(answer is not None and answer["is_whole"] for answer in answers)
+
+    def change(self, settings: CollectingSettings) -> None:
+        """Go on with other settings, as an Engine does."""
+        count = len(self._workers)
+        for worker in self._workers:
+            mine = {**settings.to_dict(), "workers": 1, "listen": worker.settings["listen"], "control": ""}
+            mine["buffer"] = max(1, int(settings.buffer) // count)
+            mine.pop("metrics", None)
+            answer = worker.ask({"do": "reload", "settings": mine}, _ASK_S)
+            if answer is not None and "error" in answer:
+                raise TransportError(answer["error"])
+            worker.settings = mine
+        self.settings = settings
+
+    def tap(self, see: Callable[[Any], object]) -> Callable[[], None]:
+        """Records are in other processes."""
+        raise HeadwaterError("records cannot be looked at where several workers share the load")
+
+    def _share(self, count: int) -> int:
+        return max(1, int(self.settings.buffer) // count)
+
+    def _bound(self, url: ListenUrl, count: int, position: int) -> list[tuple[int, tuple[socket.socket | None, str]]]:
+        """(worker, (socket, URL)) of each worker that listens there."""
+        from headwater.transport.incoming.binding import bound
+        from headwater.transport.incoming.opening import take_inherited
+        from headwater.transport.incoming.reuseport import bound_group
+
+        mine = take_inherited(url, self._inherited)
+        chosen: list[tuple[int, socket.socket | None]]
+        if mine is None and url.transport in _GROUPED:
+            sockets, warnings = bound_group(url, count)
+            self.warnings += warnings
+            chosen = list(enumerate(sockets))
+        elif url.transport in _SHARED:
+            shared = bound(url, socket.SOCK_STREAM) if mine is None else mine
+            chosen = [(number, shared) for number in range(count)]
+        else:  # an SCTP socket has all associations, and a datagram socket of somebody else's is one
+            chosen = [(position % count, mine)]
+        first = chosen[0][1]
+        if first is None:
+            self.addresses.append(url.name)
+            return [(number, (None, _without_workers(url.url))) for number, _ in chosen]
+        host, port = first.getsockname()[:2]
+        self.addresses.append(url.bound_to((host, port)))
+        where = url.url.replace(":0", f":{port}", 1) if url.port == 0 else url.url
+        return [(number, (one, _without_workers(where))) for number, one in chosen]
+
+    def _watch(self) -> None:
+        while not self._is_ending.wait(_LOOK_S):
+            self._look()
+            for worker in self._workers:
+                if worker.has_died:
+                    self._replace(worker)
+
+    def _replace(self, worker: _Worker) -> None:
+        with self._lock:
+            last = self._last.pop(worker.number, None)
+            if last is not None:
+                self._dead.append(last)
+        self.warnings.append(f"worker {worker.number} has died ({worker.why}) and was started again")
+        self._tell(self.warnings[-1])
+        if worker.may_restart:
+            try:
+                worker.start()
+            except HeadwaterError as error:
+                self._tell(f"worker {worker.number} cannot be started again: {error}")
+
+    def _look(self) -> None:
+        for worker in self._workers:
+            answer = worker.ask({"do": "report"}, _ASK_S)
+            if answer is not None and "report" in answer:
+                with self._lock:
+                    self._last[worker.number] = CollectorReport.from_dict(answer["report"])
+                    self._progress[worker.number] = answer["progress"]
+        self.decoded_records = sum(
+            one.pipeline.get("decoded_records", 0) for one in (*self._last.values(), *self._dead)
+        )
+
+    def _merged(self) -> CollectorReport:
+        with self._lock:
+            living, dead = list(self._last.values()), list(self._dead)
+        merged = CollectorReport.merged([*living, *dead], pid=os.getpid())
+        merged.warnings.extend(self.warnings)
+        merged.workers.extend(
+            {"worker": one.worker, "pid": one.pid, "records": one.totals.get("records", 0), "is_stale": one.is_stale}
+            for one in living
+        )
+        return merged
+
+
+class _Worker:
+    """One process. sockets: stay open here too, for the next one."""
+
+    def __init__(self, number: int, settings: dict[str, Any], sockets: list[socket.socket]) -> None:
+        self.number, self.settings, self.sockets = number, settings, sockets
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lines: Any = None
+        self._lock = threading.Lock()
+        self._starts: list[float] = []
+        self._socket: socket.socket | None = None
+
+    @property
+    def has_died(self) -> bool:
+        """Whether it is there no more."""
+        return self._process is not None and self._process.poll() is not None
+
+    @property
+    def why(self) -> str:
+        """How it ended."""
+        code = 0 if self._process is None else self._process.returncode
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+    @property
+    def may_restart(self) -> bool:
+        """Whether it has not been started too often of late."""
+        return sum(start > time.monotonic() - 60 for start in self._starts) <= _RESTARTS
+
+    def start(self) -> None:
+        """Start it, and wait until it listens. Raises HeadwaterError if it does not."""
+        self._starts.append(time.monotonic())
+        mine, its = socket.socketpair()
+        fds = [one.fileno() for one in self.sockets]
+        with its:
+            command = [sys.executable, "-m", "headwater.process.collecting.worker", str(its.fileno())]
+            self._process = subprocess.Popen(  # noqa: S603  # ourselves
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[its.fileno(), *fds]
+            )
+        with self._lock:
+            self._socket, self._lines = mine, mine.makefile("rwb")
+        first = {"settings": self.settings, "sockets": fds, "worker": self.number}
+        answer = self.ask(first, _START_S)
+        if answer is None or "error" in answer:
+            self.kill()
+            raise HeadwaterError("a worker did not start" if answer is None else answer["error"])
+
+    def ask(self, question: dict[str, Any], timeout: float) -> dict[str, Any] | None:
+        """Its answer, None if it gives none."""
+        with self._lock:
+            if self._socket is None:
+                return None
+            try:
+                self._socket.settimeout(timeout)
+                self._lines.write(msgspec.json.encode(question) + b"\n")
+                self._lines.flush()
+                answer: dict[str, Any] = msgspec.json.decode(self._lines.readline())
+            except (OSError, msgspec.DecodeError, ValueError):
+                answer = {}
+        if not answer:  # it hangs or is gone; an answer that comes late would be taken for the next one
+            self.kill()
+            return None
+        return answer
+
+    def stop(self, drain_s: float) -> dict[str, Any] | None:
+        """Let it drain and end; its last answer."""
+        answer = self.ask({"do": "stop", "drain": drain_s}, drain_s + 2 * _ASK_S)
+        with suppress(subprocess.TimeoutExpired):
+            if self._process is not None and answer is not None:
+                self._process.wait(_ASK_S)
+        self.kill()
+        for one in self.sockets:
+            one.close()
+        return answer
+
+    def kill(self) -> None:
+        """End it at once, if it lives."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
+
+
+def _without_workers(url: str) -> str:
+    from urllib.parse import parse_qsl, urlencode
+
+    base, mark, query = url.partition("?")
+    if not mark:
+        return url
+    left = urlencode([(name, value) for name, value in parse_qsl(query) if name != "workers"])
+    return f"{base}?{left}" if left else base
