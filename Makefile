@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 OUT ?= demo-out
 FUZZ_SECONDS ?= 600
+TEST_CORES ?= auto
 # ARGS: more arguments for pytest, the benchmark or the fuzzer, as in: make test ARGS='-k session -x'
 ARGS ?=
 
@@ -41,9 +42,9 @@ $(VENV)/.tools: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	@$(PIP) install --quiet --disable-pip-version-check --constraint constraints.txt --group dev
 	@touch $@
 
-$(READY): $(VENV)/.tools setup.py pyproject.toml $(wildcard src/headwater/kernel/*.pyx src/headwater/kernel/*.px[di])
+$(READY): $(VENV)/.tools setup.py pyproject.toml $(wildcard src/headwater/kernel/*.pyx src/headwater/kernel/*.px[di] src/headwater/transport/incoming/*.pyx)
 	$(call say,'compiling the kernel and installing headwater from this folder')
-	@$(PIP) install --quiet --disable-pip-version-check --constraint constraints.txt --no-build-isolation --editable '.[arrow,compression,sql]'
+	@$(PIP) install --quiet --disable-pip-version-check --constraint constraints.txt --no-build-isolation --editable '.[arrow,compression,sql,tui,metrics]'
 	@touch $@
 
 demo: $(READY) ## real flow records: as a table, what is in the file, to Parquet, the top talkers
@@ -57,9 +58,9 @@ demo: $(READY) ## real flow records: as a table, what is in the file, to Parquet
 	$(call say,'python examples/top_talkers.py $(OUT)/flows.parquet')
 	@$(BIN)/python examples/top_talkers.py $(OUT)/flows.parquet
 
-test: $(READY) ## the tests, but for those marked slow
+test: $(READY) ## the tests, but for those marked slow, on TEST_CORES cores
 	$(call say,'pytest')
-	@$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+	@$(BIN)/python -m pytest -m 'not slow' -n $(TEST_CORES) --dist worksteal $(ARGS)
 	@$(if $(ARGS),,mkdir -p $(dir $(TESTED)) && touch $(TESTED))
 
 slow: $(READY) ## the tests marked slow
@@ -81,10 +82,11 @@ lint: $(READY) ## ruff
 	$(call say,'ruff check')
 	@$(BIN)/ruff check $(CODE)
 
-types: $(READY) ## mypy --strict, and the stubs of the kernel against the compiled module
+types: $(READY) ## mypy --strict, and the stubs of what is compiled against the compiled modules
 	$(call say,'mypy --strict')
 	@$(BIN)/mypy
 	@$(BIN)/stubtest --mypy-config-file pyproject.toml headwater.kernel._kernel
+	@[[ $$(uname) != Linux ]] || $(BIN)/stubtest --mypy-config-file pyproject.toml headwater.transport.incoming._datagrams
 
 contract: $(READY) ## imports point downwards only
 	$(call say,'lint-imports')
@@ -117,5 +119,5 @@ smoke: dist ## the wheel, and the wheel built without a compiler, each in an emp
 	@$(PYTHON) .ci/smoke.py dist
 
 clean: ## remove everything that make has made
-	rm -rf $(VENV) .cache build dist $(OUT) .hypothesis .coverage src/*.egg-info src/headwater/kernel/_kernel*.so
+	rm -rf $(VENV) .cache build dist $(OUT) .hypothesis .coverage src/*.egg-info src/headwater/kernel/_kernel*.so src/headwater/transport/incoming/_datagrams*.so
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

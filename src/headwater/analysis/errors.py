@@ -1,0 +1,28 @@
+"""What goes wrong with questions."""
+
+from __future__ import annotations
+
+import re
+
+from headwater.errors import HeadwaterError
+
+
+class QueryError(HeadwaterError, ValueError):
+    """A question that has no answer: bad SQL, no such column, nothing to read; one or two sentences."""
+
+
+def sentence(error: Exception) -> str:
+    """What DuckDB has against a question, without its drawing, and with its suggestion."""
+    lines = str(error).strip().splitlines()
+    extension = re.search(r"required extension '(\w+)", lines[0])
+    if extension:
+        return f"this needs DuckDB's extension {extension[1]}, which is not installed"
+    told = re.sub(r"^[A-Z][A-Za-z ]+ Error: ", "", lines[0])
+    told = re.sub(r"^Python exception occurred while executing the UDF: \w+: ", "", told).rstrip("!:.")
+    hints = [line for line in lines[1:] if line.startswith(("Candidate bindings:", "Did you mean"))]
+    return "; ".join([told[:1].lower() + told[1:] if told[1:2].islower() else told, *map(_hint, hints)])
+
+
+def _hint(line: str) -> str:
+    names = re.findall(r'"([^"]+)"', line)
+    return f"did you mean {' or '.join(names[:3])}?" if names else line

@@ -1,0 +1,46 @@
+"""Collectors that are asked to put down what they have, so that a question sees it."""
+
+from __future__ import annotations
+
+from glob import has_magic
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from headwater.process.collecting.control import ControlError, ask, is_alive, read_pointer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_TIMEOUT_S: Final = 10.0
+_MOST_LEVELS: Final = 8
+
+
+def flush_collectors(named: Sequence[str], warn: Callable[[str], None], *, timeout: float = _TIMEOUT_S) -> None:
+    """Ask each collector that writes to one of the folders, and wait; one that does not answer becomes a warning."""
+    sockets = dict.fromkeys(path for name in named if (path := _control_of(name)) is not None)
+    for path in sockets:
+        if not is_alive(path):  # it has ended, and so put down everything
+            continue
+        try:
+            ask(path, "flush", timeout)
+        except ControlError as bad:
+            warn(f"{bad}; the newest records may be missing")
+
+
+def _control_of(name: str) -> str | None:
+    """The control socket of the collector that writes to a folder or, by time, to folders in it."""
+    place = Path(name)
+    if has_magic(name):
+        fixed = []
+        for part in place.parts:
+            if has_magic(part):
+                break
+            fixed.append(part)
+        place = Path(*fixed)
+    elif place.is_file():
+        return None
+    for folder in [place, *place.absolute().parents][:_MOST_LEVELS]:
+        path = read_pointer(folder)
+        if path is not None:
+            return path
+    return None

@@ -1,0 +1,220 @@
+"""The view `flows`: everything that was found, columns by name over all files."""
+
+# ruff: noqa: S608  # what is put into SQL here has been quoted, or is a name of ours
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from headwater.analysis.errors import QueryError
+from headwater.model.registry import IANA
+from headwater.model.types import DataType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import duckdb
+
+    from headwater.analysis.stored import Stored
+
+FLOWS: Final = "flows"
+_TIME: Final = "collectionTimeMilliseconds"
+_PROVENANCE: Final = (_TIME, "exporterIPv4Address", "exporterIPv6Address", "observationDomainId")
+_FROM_TEXT: Final = {
+    DataType.IPV4: "to_ip4",
+    DataType.IPV6: "to_ip6",
+    DataType.MAC_ADDRESS: "to_mac",
+    DataType.OCTET_ARRAY: "unhex",
+}
+"""What makes of a text what Parquet has."""
+_NUMBERS: Final = ("INT32", "INT64", "FLOAT", "DOUBLE")
+_SQL_NUMBERS: Final = (
+    *(f"{sign}{size}" for sign in ("", "U") for size in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")),
+    "FLOAT",
+    "DOUBLE",
+)
+
+
+def define_flows(
+    con: duckdb.DuckDBPyConnection,
+    stored: Stored,
+    since: float | None,
+    until: float | None,
+    warn: Callable[[str], None],
+) -> None:
+    """Make the view. since, until: seconds since 1970, of the time of collection. Raises QueryError, duckdb.Error."""
+    parts = [_READERS.get(kind, _export)(con, paths, stored.hive, warn) for kind, paths in stored.kinds.items()]
+    everything = " UNION ALL BY NAME ".join(f"({part})" for part in parts)
+    con.execute(f"CREATE OR REPLACE TEMP VIEW {FLOWS} AS {everything}")
+    bounds = [
+        f"{_TIME} {operator} make_timestamp({round(at * 1e6)})"
+        for operator, at in ((">=", since), ("<", until))
+        if at is not None
+    ]
+    if bounds:
+        if _TIME not in (name for name, _ in columns_of(con, FLOWS)):
+            raise QueryError(f"there is no column {_TIME}, so nothing tells what was collected when")
+        text = f"SELECT * FROM ({everything}) WHERE {' AND '.join(bounds)}"
+        con.execute(f"CREATE OR REPLACE TEMP VIEW {FLOWS} AS {text}")
+
+
+def columns_of(con: duckdb.DuckDBPyConnection, what: str) -> list[tuple[str, str]]:
+    """(name, SQL type) of the columns of a view or a reading."""
+    return [(name, type) for name, type, *_ in con.execute(f"DESCRIBE SELECT * FROM {what}").fetchall()]
+
+
+def literal(text: str) -> str:
+    """As SQL has it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def quoted(name: str) -> str:
+    """A name of a column as SQL has it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _list(paths: Sequence[str]) -> str:
+    # what is a pattern for DuckDB is a name here
+    return "[" + ", ".join(literal("".join(f"[{c}]" if c in "*?[" else c for c in path)) for path in paths) + "]"
+
+
+def _parquet(con: duckdb.DuckDBPyConnection, paths: Sequence[str], hive: bool, warn: Callable[[str], None]) -> str:
+    groups = _alike(con, paths)
+    readings = [f"read_parquet({_list(group)}, union_by_name=true, hive_partitioning={hive})" for group in groups]
+    if len(readings) == 1:
+        return f"SELECT * FROM {readings[0]}"
+    types = [dict(columns_of(con, reading)) for reading in readings]
+    kinds: dict[str, set[str]] = {}
+    for name, type in (item for some in types for item in some.items()):
+        kinds.setdefault(name, set()).add(_kind(type))
+    mixed = {name for name, found in kinds.items() if len(found) > 1}
+    return " UNION ALL BY NAME ".join(
+        f"SELECT * {_replaced([(name, _as_text(name, some[name])) for name in some if name in mixed])} FROM {reading}"
+        for some, reading in zip(types, readings, strict=True)
+    )
+
+
+def _alike(con: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> list[list[str]]:
+    """The files in groups in which columns have a common type: DuckDB finds it for numbers, but not for others."""
+    rows = con.execute(
+        f"SELECT file_name, name, type, logical_type, num_children FROM parquet_schema({_list(paths)})"
+    ).fetchall()
+    shapes: dict[str, list[tuple[Any, ...]]] = {}
+    left: list[int] = []
+    seen = ""
+    for path, name, *rest in rows:
+        if path != seen:
+            left, seen = [], path
+            shapes[path] = []
+        children = rest[-1] or 0
+        if left:
+            shapes[path].append((len(left), name, *rest))
+        if left:
+            left[-1] -= 1
+        left.append(children)
+        while left and not left[-1]:
+            left.pop()
+    groups: list[tuple[dict[str, Any], list[str]]] = []
+    for path in paths:
+        columns = _by_column(shapes.get(path, []))
+        for known, group in groups:
+            if all(known.get(name, shape) == shape for name, shape in columns.items()):
+                known.update(columns)
+                group.append(path)
+                break
+        else:
+            groups.append((columns, [path]))
+    return [group for _, group in groups]
+
+
+def _by_column(shape: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+    """Of each column what tells its type from others: all that is in it; of numbers just that they are some."""
+    out: dict[str, Any] = {}
+    name = ""
+    for depth, called, type, logical, children in shape:
+        if depth == 1:
+            name = str(called)
+        is_number = depth == 1 and not children and type in _NUMBERS and "Time" not in str(logical)
+        out.setdefault(name, []).append("number" if is_number else (depth, called, type, logical, children))
+    return out
+
+
+def _kind(type: str) -> str:
+    """Types of one kind have a common type."""
+    return "number" if type in _SQL_NUMBERS else type
+
+
+def _as_text(name: str, type: str) -> str:
+    if type.endswith("]") or type.startswith(("STRUCT", "MAP")):
+        return f"to_json({quoted(name)})::VARCHAR"
+    return f"lower(hex({quoted(name)}))" if type == "BLOB" else f"{quoted(name)}::VARCHAR"
+
+
+def _replaced(columns: Sequence[tuple[str, str]]) -> str:
+    return f"REPLACE ({', '.join(f'{sql} AS {quoted(name)}' for name, sql in columns)})" if columns else ""
+
+
+def _ndjson(con: duckdb.DuckDBPyConnection, paths: Sequence[str], hive: bool, warn: Callable[[str], None]) -> str:
+    return _text(con, f"read_json({_list(paths)}, format='newline_delimited', union_by_name=true, sample_size=-1)")
+
+
+def _csv(con: duckdb.DuckDBPyConnection, paths: Sequence[str], hive: bool, warn: Callable[[str], None]) -> str:
+    return _text(con, f"read_csv({_list(paths)}, header=true, union_by_name=true, sample_size=-1)")
+
+
+def _text(con: duckdb.DuckDBPyConnection, reading: str) -> str:
+    """What text formats hold becomes what it is in Parquet."""
+    made = []
+    for name, type in columns_of(con, reading):
+        element = IANA.find(name)
+        sql = None if element is None else _from_text(element.type, type, quoted(name))
+        if sql:
+            made.append((name, sql))
+    return f"SELECT * {_replaced(made)} FROM {reading}"
+
+
+def _from_text(element: DataType, type: str, name: str) -> str | None:
+    """The SQL that makes what Parquet has, None if it is that already."""
+    if type == "VARCHAR" and element in _FROM_TEXT:
+        return f"{_FROM_TEXT[element]}({name})"
+    if type == "VARCHAR" and element.is_time:
+        return f"{name}::{'TIMESTAMP_NS' if element is DataType.NANOSECONDS else 'TIMESTAMP'}"
+    return f"{name}::UBIGINT" if type == "BIGINT" and element.is_unsigned else None
+
+
+def _arrow(con: duckdb.DuckDBPyConnection, paths: Sequence[str], hive: bool, warn: Callable[[str], None]) -> str:
+    import pyarrow as pa
+
+    tables = []
+    for path in paths:
+        try:
+            with pa.memory_map(path) as file:
+                is_file = file.read(6) == b"ARROW1"
+                file.seek(0)
+                tables.append((pa.ipc.open_file(file) if is_file else pa.ipc.open_stream(file)).read_all())
+        except FileNotFoundError:
+            raise
+        except (OSError, pa.ArrowException) as bad:
+            raise QueryError(f"{path} cannot be read: {bad}") from bad
+    try:
+        table = pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException as bad:
+        raise QueryError(f"the columns of the Arrow files do not go together: {bad}") from bad
+    con.register("_arrow_flows", table)
+    return "SELECT * FROM _arrow_flows"
+
+
+def _export(con: duckdb.DuckDBPyConnection, paths: Sequence[str], hive: bool, warn: Callable[[str], None]) -> str:
+    from headwater.process.reading import read
+    from headwater.sinks.table import table
+
+    with read(list(paths), provenance=_PROVENANCE, options=False) as reading:
+        flows = table(reading)
+    if not reading.report.is_complete:
+        warn(f"records may be missing: {reading.report}")
+    if not flows.num_columns:
+        raise QueryError(f"there are no flow records in {', '.join(paths[:3])}")
+    con.register("_export_flows", flows)
+    return "SELECT * FROM _export_flows"
+
+
+_READERS: Final = {"parquet": _parquet, "arrow": _arrow, "ndjson": _ndjson, "csv": _csv}
