@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 from headwater.errors import Fault, FaultKind
-from headwater.session import DomainLedger, SequenceGap
+from headwater.session import DomainLedger, SequenceGap, Session
 from tests import build as b
 from tests.oracle import Account, listen
 
@@ -185,3 +187,48 @@ def test_a_ledger_takes_over_what_another_has_counted() -> None:
     ledger.absorb(other)
     assert (ledger.messages, ledger.records, ledger.lost, ledger.late, ledger.malformed) == (7, 3, 1, 1, 2)
     assert ledger.domain == 1
+
+
+def test_heavy_loss_is_counted_as_exactly_as_little_loss_and_told_in_few_words() -> None:
+    messages, sequence = [], WRAP - 500
+    for number in range(1000):
+        messages.append(message(sequence, 3, time=number))
+        sequence += 3 + number % 7  # six of seven have a gap behind them
+    session, events = _heard(messages)
+    gaps = [event for event in events if isinstance(event, SequenceGap)]
+    lost = sum(number % 7 for number in range(999))
+    assert (session.ledgers[0].lost, session.ledgers[0].records, session.ledgers[0].messages) == (lost, 3000, 1000)
+    assert sum(gap.lost or 0 for gap in gaps) == lost
+    assert (
+        sum(gap.count for gap in gaps) == session.counters[FaultKind.SEQUENCE_GAP] == sum(n % 7 > 0 for n in range(999))
+    )
+    assert len(gaps) <= 17
+    assert gaps[0].count == 1
+
+
+def test_heavy_loss_with_messages_that_come_late_is_what_it_is_one_by_one() -> None:
+    order = [n for n in range(600) if n % 3]
+    for at in range(20, len(order) - 1, 50):
+        order[at], order[at + 1] = order[at + 1], order[at]
+    messages = [message(1000 + 3 * n, 3, time=n) for n in order]
+    session, _ = _heard(messages)
+    alone = Session()
+    for one in messages:
+        list(alone.receive(one))
+    names = ("lost", "late", "duplicates", "resets", "records", "messages", "expected")
+    assert [getattr(session.ledgers[0], n) for n in names] == [getattr(alone.ledgers[0], n) for n in names]
+    assert session.ledgers[0].late > 5
+
+
+def test_a_late_message_fills_one_of_very_many_gaps() -> None:
+    messages = [message(10 * n, 3, time=n) for n in range(500)]
+    session, _ = _heard(messages)
+    before = session.ledgers[0].lost
+    list(session.receive(message(10 * 490 + 3, 7, time=9)))
+    assert (session.ledgers[0].lost, session.ledgers[0].late) == (before - 7, 1)
+
+
+def _heard(messages: list[bytes]) -> tuple[Session, list[object]]:
+    session = Session()
+    ends = list(accumulate(map(len, messages)))
+    return session, list(session.receive(b"".join(messages), ends=ends))

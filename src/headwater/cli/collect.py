@@ -63,7 +63,7 @@ _DURATION, _SIZE = _Quantity("duration"), _Quantity("size")
 @click.option("--workers", type=int, metavar="N", help="Processes that share the load (1).")
 @click.option("--idle-exporter", type=_DURATION, metavar="TIME", help="Forget who was not heard of so long (1h).")
 @click.option("--limit", metavar="NAME=VALUE", multiple=True, help="A bound, such as templates=1000.")
-@click.option("--control", metavar="PATH", help="The control socket; '' = none.")
+@click.option("--control", metavar="PATH", help="The control socket (auto: in the runtime directory); '' = none.")
 @click.option("--metrics", metavar="HOST:PORT", help="Serve /metrics, /healthz and /status there.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="What to tell (info).")
 @click.option("--log-json", is_flag=True, default=None, help="Tell it as JSON lines.")
@@ -159,14 +159,16 @@ def _pair(text: str) -> tuple[str, Any]:
 
 def _settings(config: str | None, over: Mapping[str, Any]) -> CollectingSettings:
     """The settings. Raises click.ClickException with the name of the option that is wrong, or HeadwaterError."""
+    from msgspec.structs import replace
+
+    from headwater.process.collecting.endpoints import AUTO
     from headwater.process.collecting.settings import SettingsError, load_settings, settings_of
 
     try:
-        if config is not None:
-            return load_settings(config, over)
-        if "listen" not in over:
+        if config is None and "listen" not in over:
             raise click.UsageError(_NO_URL)
-        return settings_of(**over)
+        settings = settings_of(**over) if config is None else load_settings(config, over)
+        return replace(settings, control=AUTO) if settings.control is None else settings
     except SettingsError as error:
         top = error.path.partition("[")[0].partition(".")[0]
         if top not in over:

@@ -20,10 +20,7 @@ from headwater.cli.screen import Painter, has_colour, safe, shortened, terminal_
 from headwater.cli.status_text import Pace, exporter_lines, headline, losses, one_line, sink_lines
 from headwater.errors import HeadwaterError
 from headwater.process.collecting.collector import Collector
-from headwater.process.collecting.control import ControlError
-from headwater.process.collecting.control_server import ControlServer
-from headwater.process.collecting.logs import NAME, Logs, log_event
-from headwater.process.collecting.metrics import MetricsServer
+from headwater.process.collecting.logs import NAME, Logs
 from headwater.process.collecting.replay_url import is_replay_url
 from headwater.process.collecting.service import Service, inherited_sockets
 from headwater.process.collecting.settings_checks import place_of
@@ -57,9 +54,8 @@ class Running:
         self._has_line = not is_quiet and not settings.log.json and sys.stderr.isatty() and not shows_records
         self._is_drawn = False
         self._inherited = inherited_sockets()
-        self._collector = Collector(settings=settings, sockets=self._inherited, on_event=log_event)
+        self._collector = Collector(settings=settings, sockets=self._inherited, on_reload=self._reload)
         self._service = Service(lambda: self._collector.progress)
-        self._helpers: list[ControlServer | MetricsServer] = []
         self._pace = Pace()
         self._asked = 0
         self._is_reloading = threading.Lock()
@@ -79,8 +75,6 @@ class Running:
             click.echo("headwater: ended at once; what was not stored is lost", err=True)
             raise click.Abort from None
         finally:
-            for helper in self._helpers:
-                helper.close()
             self._logs.close()
             for number, handler in old.items():
                 signal.signal(number, handler)
@@ -111,12 +105,6 @@ class Running:
 
     def _begin(self, settings: CollectingSettings) -> None:
         collector = self._collector
-        if settings.metrics_address is not None:
-            self._start(MetricsServer(settings.metrics_address, lambda: collector.report().to_dict()))
-        places = [place_of(sink.to) for sink in settings.sinks]
-        folders = [place for place in places if place != "-"]
-        if settings.control != "":
-            self._start_control(ControlServer(collector, settings.control, folders=folders, reload=self._reload))
         for address in collector.addresses:
             self._say(f"{'reading' if is_replay_url(address) else 'listening on'} {address}")
         for socket in self._inherited:
@@ -127,28 +115,15 @@ class Running:
             self._say(f"writing to {safe(name)}")
         for warning in collector.report().warnings:
             _LOG.warning("%s", warning)
-        for helper in self._helpers:
-            if isinstance(helper, MetricsServer):
-                self._say(f"metrics at {helper.url}")
-            elif sys.stderr.isatty():
-                self._say("look at it with 'headwater status' or 'headwater top'; Ctrl-C ends it")
+        if collector.metrics_url:
+            self._say(f"metrics at {collector.metrics_url}")
+        if collector.control and sys.stderr.isatty():
+            self._say("look at it with 'headwater status' or 'headwater top'; Ctrl-C ends it")
         parquet = next((sink.to for sink in settings.sinks if sink.to[-1:] == "/" and ":" not in sink.to), None)
         if parquet is not None and sys.stderr.isatty():
             question = '\'headwater query "select count(*) from flows" '
             self._say(f"ask it with {question}{parquet}', also while it runs")
         self._service.ready(f"listening on {', '.join(collector.addresses)}")
-
-    def _start(self, helper: ControlServer | MetricsServer) -> None:
-        helper.start()
-        self._helpers.append(helper)
-
-    def _start_control(self, server: ControlServer) -> None:
-        try:
-            self._start(server)
-        except ControlError as error:
-            if self._collector.settings.control is not None:
-                raise
-            _LOG.warning("'headwater status' will not find this collector: %s", error)  # which is no reason to end
 
     @staticmethod
     def _say(text: str) -> None:

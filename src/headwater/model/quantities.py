@@ -10,6 +10,8 @@ _NUMBER: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]*)", re.ASCII)
 _SECONDS: Final = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _OCTETS: Final = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _LONGEST: Final = 1e10
+_LARGEST: Final = 1e300
+"""What is multiplied by a unit stays finite."""
 
 DURATION: Final = "a duration such as 250ms, 30s, 5m, 1h or 1d"
 SIZE: Final = "a number of octets such as 4096, 64M or 1G"
@@ -38,7 +40,7 @@ def _split(text: str | float) -> tuple[float, str]:
     if isinstance(text, bool):
         raise ValueError(f"{text!r} is no quantity")
     if isinstance(text, int | float):
-        if not math.isfinite(text) or text < 0:
+        if not 0 <= text < _LARGEST:
             raise ValueError(f"{text!r} is no quantity")
         return text, ""
     found = _NUMBER.fullmatch(text.strip())

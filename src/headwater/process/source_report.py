@@ -189,7 +189,7 @@ class SourceReport:
 
     def add_gap(self, gap: SequenceGap) -> None:
         """Count a gap in sequence numbers."""
-        self.gaps += 1
+        self.gaps += gap.count
         if len(self.gap_list) < FAULTS_KEPT:
             self.gap_list.append(gap)
 

@@ -51,6 +51,8 @@ class TemplateWithdrawn:
 class SequenceGap:
     """Data Records that never arrived, as far as sequence numbers can tell (RFC 7011 §10.3.2).
 
+    count: gaps that this tells of; where there are very many in one buffer, the later ones of it come as one, with the
+    sum of what they lost, the `expected` of the first and the `got` and `offset` of the last.
     offset: of the Message after the gap. lost: how many `unit`s, or None when what came before could not be counted.
     unit: "records", or "messages" where those are numbered (NetFlow v9, RFC 3954 §5.1).
     """
@@ -62,9 +64,14 @@ class SequenceGap:
     lost: int | None
     unit: str = "records"
     key: SessionKey | None = None
+    count: int = 1
 
     def __str__(self) -> str:
         lost = "an unknown number of" if self.lost is None else f"{self.lost:,}"
+        if self.count > 1:
+            return (
+                f"{lost} {self.unit} of domain {self.domain} are lost in {self.count:,} gaps before octet {self.offset}"
+            )
         where = f"sequence number {self.got} where {self.expected} was expected"
         return f"{lost} {self.unit} of domain {self.domain} are lost before octet {self.offset}: {where}"
 

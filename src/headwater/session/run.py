@@ -12,16 +12,17 @@ import numpy.typing as npt
 from headwater import kernel
 from headwater.errors import Fault, FaultKind
 from headwater.session.data import DataPass
-from headwater.session.events import Event
+from headwater.session.events import Event, SequenceGap
 from headwater.session.headers import Arrivals, read_messages
 from headwater.session.learning import Learning
-from headwater.session.sequence import RECENT
+from headwater.session.sequence import RECENT, SUSPECT
 from headwater.session.sets import HAS_SETS, frame_sets
 from headwater.session.state import MALFORMED
 from headwater.wire.dialect import DIALECTS, FIRST_DATA_SET, IPFIX, NETFLOW9, SET_HEADER
 
 if TYPE_CHECKING:
     from headwater.session.framing import Frames
+    from headwater.session.sequence import DomainLedger
     from headwater.session.state import State
     from headwater.session.templates import Domain
 
@@ -32,6 +33,10 @@ _COUNT_PLAN = np.array([(0, 2, 2, 0)], np.int32)
 _COUNT_TYPE = [np.dtype("u2")]
 _LAST_SECOND = (1 << 32) - 1
 _SECOND_NS = 1_000_000_000
+
+_MANY_BREAKS = 64
+"""Of a domain in one buffer: when there are more, gaps are not told one by one."""
+_GAPS_TOLD = 16
 
 BEFORE_SETS = -1
 """Ordinal of events about a Message as a whole: before its first Set."""
@@ -262,7 +267,8 @@ class Run:
         """Take Messages into account, those of a domain, and of a stream in it, together.
 
         whose: int[m], what tells these apart; None = all are of one.
-        One by one where numbers break or cannot be counted on, and the clean runs between at once.
+        One by one where numbers break or cannot be counted on, and the clean runs between at once; so are runs with
+        very many gaps, or else heavy loss would make a collector slow, and lose more.
         """
         if not len(mine):
             return
@@ -281,6 +287,10 @@ class Run:
         is_break[1:] = (sequence[1:] != after[:-1]) | unsure[1:] | unsure[:-1]
         is_break[cuts[:-1]] = False
         broken = np.flatnonzero(is_break).tolist()
+        is_gap = np.zeros(0, np.bool_)
+        if len(broken) > _MANY_BREAKS:
+            is_gap = is_break.copy()
+            is_gap[1:] &= (sequence[1:] - after[:-1] <= SUSPECT) & ~unsure[1:] & ~unsure[:-1]
         at = 0
         for first, stop in pairwise(cuts):
             domain = self.domain_at(int(mine[first]))
@@ -295,11 +305,12 @@ class Run:
                 ledger.messages += stop - first
                 ledger.records += int(decoded[first:stop].sum())
                 continue
+            most_ahead = 0
+            if len(breaks) > _MANY_BREAKS:
+                breaks, most_ahead = [at for at in breaks if not is_gap[at]], SUSPECT
             for begin, until in pairwise([first, *breaks, stop]):
                 clean = begin
-                while clean < until and (
-                    unsure[clean] or not (ledger.is_certain and ledger.expected == sequence[clean])
-                ):
+                while clean < until and (unsure[clean] or not ledger.is_ahead_by(int(sequence[clean]), most_ahead)):
                     event = ledger.observe(
                         int(sequence[clean]),
                         int(count[clean]),
@@ -314,7 +325,28 @@ class Run:
                         self.tell(int(mine[clean]), BEFORE_SETS, event)
                     clean += 1
                 if clean < until:
+                    if most_ahead:
+                        self._tell_gaps(ledger, mine[clean:until], sequence[clean:until], after[clean:until])
                     last = slice(max(clean, until - RECENT), until)
                     recent = zip(sequence[last].tolist(), count[last].tolist(), stamp[last].tolist(), strict=True)
                     records = int(decoded[clean:until].sum())
                     ledger.skip_to(int(after[until - 1]), messages=until - clean, records=records, recent=recent)
+
+    def _tell_gaps(self, ledger: DomainLedger, mine: Indices, sequence: U32, after: U32) -> None:
+        """Take the gaps in a run of Messages into account whose numbers only go on; the first few come one by one."""
+        before = np.empty(len(sequence), np.uint32)
+        before[0], before[1:] = ledger.expected or 0, after[:-1]
+        missing = sequence - before
+        at = np.flatnonzero(missing)
+        if not len(at):
+            return
+        gaps = list(zip(before[at].tolist(), missing[at].tolist(), strict=True))
+        ledger.skip_gaps(gaps)
+        self.state.counters[FaultKind.SEQUENCE_GAP] += len(gaps)
+        cuts = [*range(min(_GAPS_TOLD, len(gaps))), len(gaps)]
+        for first, stop in pairwise(cuts):
+            last = int(at[stop - 1])
+            message = int(mine[last])
+            offset, lost = int(self.messages.offset[message]), sum(lost for _, lost in gaps[first:stop])
+            facts = (ledger.domain, offset, gaps[first][0], int(sequence[last]), lost, ledger.unit, ledger.key)
+            self.tell(message, BEFORE_SETS, SequenceGap(*facts, count=stop - first))

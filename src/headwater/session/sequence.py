@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from headwater.errors import Fault, FaultKind
@@ -11,7 +11,7 @@ from headwater.session.events import SequenceGap
 from headwater.session.key import SessionKey
 
 _WRAP = 1 << 32
-_SUSPECT = 1 << 20  # a larger jump is believed only once the next Message confirms it (§11.6)
+SUSPECT = 1 << 20  # a larger jump is believed only once the next Message confirms it (§11.6)
 RECENT = 64  # Messages remembered to tell a duplicate from a late one
 _MOST_GAPS = 256
 _COUNTED = (
@@ -66,7 +66,7 @@ class DomainLedger:
         if ahead == 0:
             self._accept(sequence, after, certain, stamp, records)
             return None
-        if ahead <= _SUSPECT:
+        if ahead <= SUSPECT:
             return self._gap(sequence, after, certain, stamp, records, ahead, offset)
         if ahead >= _WRAP // 2:
             if (sequence, records, stamp) in self._recent:
@@ -91,6 +91,12 @@ class DomainLedger:
         self._certain, self._candidate = True, None
         self._recent.extend(recent)
 
+    def skip_gaps(self, gaps: Sequence[tuple[int, int]]) -> None:
+        """Take gaps between Messages that can be counted on into account, each as (expected, units missing)."""
+        self.lost += sum(missing for _, missing in gaps)
+        self._gaps.extend(gaps[-_MOST_GAPS:])
+        del self._gaps[:-_MOST_GAPS]
+
     def absorb(self, other: DomainLedger) -> None:
         """Add what another one, of which no more will come, has counted."""
         for name in _COUNTED:
@@ -106,6 +112,10 @@ class DomainLedger:
         """Whether `expected` is known, not only a lower bound."""
         return self._certain and self.expected is not None
 
+    def is_ahead_by(self, sequence: int, most: int) -> bool:
+        """Whether it is certain what number comes next, and this one is that or at most so many units behind it."""
+        return self._certain and self.expected is not None and (sequence - self.expected) % _WRAP <= most
+
     def _accept(self, sequence: int, after: int, certain: bool, stamp: int, records: int) -> None:
         self.expected, self._certain, self._candidate = after, certain, None
         self._recent.append((sequence, records, stamp))
@@ -116,7 +126,7 @@ class DomainLedger:
         """Two Messages in a row agree: after a jump forward much was lost, otherwise the exporter has restarted."""
         was, start = self.expected or 0, self._candidate[0] if self._candidate else sequence
         ahead = (start - was) % _WRAP
-        if ahead < _WRAP // 2 and start > _SUSPECT:
+        if ahead < _WRAP // 2 and start > SUSPECT:
             return self._gap(sequence, after, certain, stamp, records, ahead, offset)
         self.resets += 1
         self._gaps.clear()
@@ -142,7 +152,8 @@ class DomainLedger:
 
     def _fill(self, sequence: int, records: int) -> bool:
         """Take a late Message out of the gap it belongs to."""
-        for i, (first, missing) in enumerate(self._gaps):
+        for i in range(len(self._gaps) - 1, -1, -1):  # what is late is late by little
+            first, missing = self._gaps[i]
             into = (sequence - first) % _WRAP
             if into + records <= missing:
                 rest = [(first, into), ((sequence + records) % _WRAP, missing - into - records)]

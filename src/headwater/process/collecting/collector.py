@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -12,14 +11,15 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from msgspec import structs
 
-from headwater.errors import Fault, HeadwaterError
+from headwater.errors import HeadwaterError
+from headwater.process.collecting.endpoints import Endpoints
 from headwater.process.collecting.engine import Engine, Stage
 from headwater.process.collecting.handing import Handing
 from headwater.process.collecting.ledger import CollectorReport
+from headwater.process.collecting.logs import log_event
 from headwater.process.collecting.outflow import Outflow, as_sink
 from headwater.process.collecting.settings import PROVENANCE, CollectingSettings, SinkSettings, settings_of
 from headwater.process.collecting.workers import Workers, num_workers
-from headwater.process.source_report import COSTLY
 from headwater.process.wanted import Wanted
 
 if TYPE_CHECKING:
@@ -45,6 +45,9 @@ class Collector:
         take a batch, objects with `write(batch)`. None is needed by who iterates.
     stages: functions that make of each batch another one, several, or None.
     options: what CollectingSettings has, such as select=, state=, buffer= or allow=; settings: all of it in one.
+    control="auto" lets `headwater status`, `top` and `query` find it, metrics="127.0.0.1:9739" serves /metrics there.
+    on_event: is told faults, gaps and sentences; without it they go to the logger "headwater.collector".
+    on_reload: what a request to reload does, and gives what needs a restart; without it certificates are read again.
 
     Nothing is opened before it runs. It can be run once: by `run`, by iterating, with `async for`, or by
     `start` and `stop`, which `with` calls.
@@ -63,7 +66,8 @@ class Collector:
         settings: CollectingSettings | None = None,
         sockets: Sequence[socket.socket] = (),
         worker: int = 0,
-        on_event: Callable[[Event | str], object] | None = None,
+        on_event: Callable[[Event | str], object] = log_event,
+        on_reload: Callable[[], list[str]] | None = None,
         **options: Any,
     ) -> None:
         targets, objects = _sorted_sinks(sinks)
@@ -77,10 +81,11 @@ class Collector:
         self._wanted = _wanted(settings)
         self._wanted.decoder(None)  # a name that means nothing is told at once
         self._inherited, self._worker = list(sockets), worker
-        self._tell = _logged if on_event is None else on_event
+        self._tell = on_event
         self._listeners: list[Listener] = []
         self._engine: Engine | Workers | None = None
         self._handing: Handing | None = None
+        self._endpoints = Endpoints(self, on_reload or self._reread)
         self._asked_to_stop = threading.Event()
         self._was_whole = True
 
@@ -90,9 +95,15 @@ class Collector:
         """Open sinks and addresses, and begin. Raises HeadwaterError, and then nothing is left open."""
         if self._engine is not None:
             raise HeadwaterError("a Collector runs once; make another one")
-        if num_workers(self.settings) > 1:
-            self._start_workers()
-            return
+        engine = self._started_workers() if num_workers(self.settings) > 1 else self._started_engine()
+        self._engine = engine
+        try:
+            engine.warnings += self._endpoints.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _started_engine(self) -> Engine:
         outflows: list[Outflow] = []
         warnings: list[str] = []
         try:
@@ -121,7 +132,7 @@ class Collector:
             for outflow in outflows:
                 outflow.sink.abandon()
             raise
-        self._engine = engine
+        return engine
 
     def stop(self, drain: float | None = None) -> CollectorReport:
         """Take what has come, store it, and end; the counts of all.
@@ -131,7 +142,10 @@ class Collector:
         if self._engine is not None:
             self._asked_to_stop.set()
             seconds = float(self.settings.drain) if drain is None else drain
-            self._was_whole = self._engine.stop(seconds)
+            try:
+                self._was_whole = self._engine.stop(seconds)
+            finally:
+                self._endpoints.close()
             if self._handing is not None:
                 self._handing.close()
         return self.report()
@@ -201,6 +215,16 @@ class Collector:
         return [listener.url.bound_to(listener.address) for listener in self._listeners]
 
     @property
+    def control(self) -> str:
+        """The path of its control socket, "" = there is none."""
+        return self._endpoints.control
+
+    @property
+    def metrics_url(self) -> str:
+        """Where it serves metrics, "" = nowhere."""
+        return self._endpoints.metrics_url
+
+    @property
     def decoded_records(self) -> int:
         """Records that were decoded so far."""
         return 0 if self._engine is None else self._engine.decoded_records
@@ -241,7 +265,7 @@ class Collector:
 
     # ---------------------------------------------------------------- parts
 
-    def _start_workers(self) -> None:
+    def _started_workers(self) -> Workers:
         if self._objects or self._stages or self._handing is not None:
             message = "several workers are processes of their own: give sinks as targets, no functions and no stages"
             raise HeadwaterError(message)
@@ -249,7 +273,7 @@ class Collector:
             raise HeadwaterError("several workers cannot share standard output: give a folder, or workers=1")
         engine = Workers(self.settings, self._inherited, self._tell)
         engine.start()
-        self._engine = engine
+        return engine
 
     def _made_sinks(self) -> list[Any]:
         from headwater.sinks.targets import sink_of
@@ -277,6 +301,9 @@ class Collector:
         self._handing = Handing()
         self.start()
         return self._handing
+
+    def _reread(self) -> list[str]:
+        return self.reload(self.settings)
 
     def _end_when_asked(self) -> None:
         self._asked_to_stop.wait()
@@ -306,12 +333,3 @@ def _wanted(settings: CollectingSettings) -> Wanted:
         scale_sampling=settings.scale_sampling,
         join_options=settings.join_options,
     )
-
-
-def _logged(event: Event | str) -> None:
-    kind, exporter = getattr(event, "kind", type(event).__name__), getattr(event, "key", None)
-    where = "" if exporter is None else f"{exporter}: "
-    extra = {"kind": str(kind), "exporter": "" if exporter is None else str(exporter)}
-    is_doubtful_only = isinstance(event, Fault) and event.kind not in COSTLY
-    level = logging.INFO if is_doubtful_only else logging.WARNING
-    logging.getLogger("headwater.collector").log(level, "%s%s", where, event, extra=extra)

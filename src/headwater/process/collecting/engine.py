@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from headwater.batch.batch import Batch
 from headwater.process.collecting.lane import Lane
 from headwater.process.collecting.ledger import CollectorReport
+from headwater.process.collecting.logs import NAME, Note
 from headwater.process.collecting.replay import FeedWork, Replay, StoreWork
 from headwater.process.collecting.replay_lane import ReplayLane
 from headwater.process.collecting.saving import Saving
@@ -308,6 +309,9 @@ class Engine:
         for outflow in self.outflows:
             self._give(outflow, partial(outflow.sink.tick, time.time()))
         for lane in self._lanes:
+            notes = getattr(lane.listener, "notes", ())
+            while notes:
+                self._tell(Note(notes.popleft()))
             lane.tick(self._clock + now, float(self.settings.idle_exporter))
             if lane.has_state:
                 self.warnings += self._saving.save(lane, now)
@@ -355,7 +359,7 @@ class Engine:
 
     def _broken(self, what: str) -> None:
         self._pipeline["internal_errors"] += 1
-        logging.getLogger("headwater.collector").exception("%s", what)
+        logging.getLogger(NAME).exception("%s", what)
 
     def _is_allowed(self, address: str) -> bool:
         return is_in(address, self.settings)

@@ -14,6 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from headwater.errors import Fault
+from headwater.process.source_report import COSTLY
+
 if TYPE_CHECKING:
     from headwater.process.collecting.settings import LogSettings
 
@@ -182,9 +185,20 @@ class _Handler(logging.StreamHandler[TextIO]):
         """Nothing can be told where telling fails."""
 
 
+class Note(str):
+    """A sentence about a peer that is no fault of its records. kind: notes of one kind are alike for the log."""
+
+    __slots__ = ()
+    kind = "connection"
+
+
 def log_event(event: object) -> None:
-    """Tell what a Collector tells: a fault or gap of an exporter, or a sentence."""
+    """Tell what a Collector tells: a fault or gap of an exporter, or a sentence.
+
+    What costs no records is INFO, all else is a WARNING.
+    """
     exporter = getattr(event, "key", None)
     kind = getattr(event, "kind", None) or (None if isinstance(event, str) else type(event).__name__)
     text = str(event) if exporter is None else f"{exporter}: {event}"
-    logging.getLogger(NAME).warning("%s", text, extra={"kind": kind or text, "exporter": exporter or ""})
+    level = logging.INFO if isinstance(event, Fault) and event.kind not in COSTLY else logging.WARNING
+    logging.getLogger(NAME).log(level, "%s", text, extra={"kind": kind or text, "exporter": exporter or ""})

@@ -95,7 +95,8 @@ class CollectingSettings(_Table, frozen=True):
     buffer: octets that may wait to be decoded. latency: seconds a record waits until it is decoded, at most.
     drain: seconds for the end. workers: processes that share the load. idle_exporter: seconds after which an exporter
         over UDP that is not heard of is forgotten.
-    control: path of the control socket, "" = none, None = in the runtime directory. metrics: HOST:PORT, None = none.
+    control: path of the control socket, "auto" = PID.sock in the runtime directory, "" = none; None = none in Python,
+        "auto" for `headwater collect`. metrics: HOST:PORT, None = none.
     """
 
     listen: list[str]

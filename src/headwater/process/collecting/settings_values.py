@@ -77,10 +77,9 @@ def convert(given: Mapping[str, Any], type: type[_Settings], file: str) -> _Sett
 def _quantity(type: type[Any], value: Any) -> Any:
     if type not in (Seconds, Octets):
         raise NotImplementedError(type)
-    try:
-        return Seconds(duration(value)) if type is Seconds else Octets(size(value))
-    except (TypeError, OverflowError):
-        raise ValueError(f"{_shown(value)} is no quantity") from None
+    if not isinstance(value, str | int | float):
+        raise ValueError(f"{_shown(value)} is no quantity")
+    return Seconds(duration(value)) if type is Seconds else Octets(size(value))
 
 
 def _sentence(message: str, given: Any, type: type[Any]) -> tuple[str, str]:
