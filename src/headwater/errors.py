@@ -131,6 +131,7 @@ class FaultKind(StrEnum):
     SEQUENCE_GAP = "sequence_gap"
     SEQUENCE_SUSPECT = "sequence_suspect"
     SEQUENCE_RESET = "sequence_reset"
+    SEQUENCE_RULE = "sequence_rule"  # numbers that count the records of their own Message
     LATE = "late"
     DUPLICATE = "duplicate"
     EXPORTER_RESTART = "exporter_restart"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import accumulate
 
+import pytest
+
 from headwater.errors import Fault, FaultKind
 from headwater.session import DomainLedger, SequenceGap, Session
 from tests import build as b
@@ -232,3 +234,44 @@ def _heard(messages: list[bytes]) -> tuple[Session, list[object]]:
     session = Session()
     ends = list(accumulate(map(len, messages)))
     return session, list(session.receive(b"".join(messages), ends=ends))
+
+
+def _counting_own(counts: list[int], *, start: int = 0) -> list[bytes]:
+    """What softflowd sends: each number is that of all records up to the end of its own Message."""
+    return [
+        message(start + total, count, time=i)
+        for i, (count, total) in enumerate(zip(counts, accumulate(counts), strict=True))
+    ]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_exporter_that_counts_the_records_of_the_message_itself_has_lost_nothing(at_once: bool) -> None:
+    counts = [21, 25, 12, 25, 25, 3, 30, 1, 1, 9]
+    messages = _counting_own(counts)
+    if at_once:
+        session, events = _heard(messages)
+    else:
+        session = Session()
+        events = [event for one in messages for event in session.receive(one)]
+    (ledger,) = session.ledgers
+    assert (ledger.lost, ledger.records, ledger.messages) == (0, sum(counts), 10)
+    assert [event.kind for event in events if isinstance(event, Fault) and event.kind is FaultKind.SEQUENCE_RULE] == [
+        FaultKind.SEQUENCE_RULE
+    ]
+
+
+def test_what_such_an_exporter_loses_later_is_counted() -> None:
+    counts = [21, 25, 12, 25, 7, 3, 30, 5]
+    messages = _counting_own(counts)
+    session = Session()
+    for number, one in enumerate(messages):
+        if number not in (5, 6):
+            list(session.receive(one))
+    assert (session.ledgers[0].lost, session.ledgers[0].counts_own) == (33, True)
+
+
+def test_a_loss_that_looks_so_once_stays_a_loss() -> None:
+    session = Session()
+    for sequence, count in ((0, 5), (5, 5), (15, 10), (25, 3), (28, 5), (38, 10), (48, 2)):
+        list(session.receive(message(sequence, count, time=sequence)))
+    assert (session.ledgers[0].lost, session.ledgers[0].counts_own) == (10, False)

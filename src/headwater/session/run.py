@@ -37,6 +37,7 @@ _SECOND_NS = 1_000_000_000
 _MANY_BREAKS = 64
 """Of a domain in one buffer: when there are more, gaps are not told one by one."""
 _GAPS_TOLD = 16
+_WRAP = 1 << 32
 
 BEFORE_SETS = -1
 """Ordinal of events about a Message as a whole: before its first Set."""
@@ -282,6 +283,7 @@ class Run:
             marks = np.zeros(len(mine), np.int8) if whose is None else whose[mine]
             cuts = [0, *(np.flatnonzero(marks[1:] != marks[:-1]) + 1).tolist(), len(mine)]
         self.state.counters["records"] += int(decoded.sum())
+        sequence = self._by_the_rule(mine, sequence, count)
         after = sequence + count  # wraps at 2^32, as sequence numbers do
         is_break = np.zeros(len(mine), np.bool_)
         is_break[1:] = (sequence[1:] != after[:-1]) | unsure[1:] | unsure[:-1]
@@ -305,14 +307,21 @@ class Run:
                 ledger.messages += stop - first
                 ledger.records += int(decoded[first:stop].sum())
                 continue
-            most_ahead = 0
+            most_ahead, counted_own = 0, ledger.counts_own
             if len(breaks) > _MANY_BREAKS:
                 breaks, most_ahead = [at for at in breaks if not is_gap[at]], SUSPECT
             for begin, until in pairwise([first, *breaks, stop]):
                 clean = begin
-                while clean < until and (unsure[clean] or not ledger.is_ahead_by(int(sequence[clean]), most_ahead)):
+                while clean < until and (
+                    unsure[clean]
+                    or ledger.counts_own is not counted_own
+                    or not ledger.is_ahead_by(int(sequence[clean]), most_ahead)
+                ):
+                    number = int(sequence[clean])
+                    if ledger.counts_own is not counted_own:  # that became clear within this buffer
+                        number = (number - int(count[clean])) % _WRAP
                     event = ledger.observe(
-                        int(sequence[clean]),
+                        number,
                         int(count[clean]),
                         certain=not unsure[clean],
                         stamp=int(stamp[clean]),
@@ -331,6 +340,13 @@ class Run:
                     recent = zip(sequence[last].tolist(), count[last].tolist(), stamp[last].tolist(), strict=True)
                     records = int(decoded[clean:until].sum())
                     ledger.skip_to(int(after[until - 1]), messages=until - clean, records=records, recent=recent)
+
+    def _by_the_rule(self, mine: Indices, sequence: U32, count: U32) -> U32:
+        """Sequence numbers as RFC 7011 §3.1 has them, also of exporters that count a Message's own records."""
+        odd = [i for i, domain in enumerate(self.domains) if domain.ledger.counts_own]
+        if not odd:
+            return sequence
+        return np.where(np.isin(self.domain_of[mine], odd), sequence - count, sequence)
 
     def _tell_gaps(self, ledger: DomainLedger, mine: Indices, sequence: U32, after: U32) -> None:
         """Take the gaps in a run of Messages into account whose numbers only go on; the first few come one by one."""

@@ -14,6 +14,7 @@ _WRAP = 1 << 32
 SUSPECT = 1 << 20  # a larger jump is believed only once the next Message confirms it (§11.6)
 RECENT = 64  # Messages remembered to tell a duplicate from a late one
 _MOST_GAPS = 256
+_OWN_FITS = 2
 _COUNTED = (
     "messages", "records", "lost", "late", "duplicates", "resets", "unknown_gaps", "undecodable_sets", "malformed",
 )  # fmt: skip
@@ -28,6 +29,8 @@ class DomainLedger:
     records: Data Records received, options included. lost: units missing, late ones taken back.
     unknown_gaps: gaps after Messages whose records could not be counted. undecodable_sets: Data Sets without
     Template. malformed: discarded Messages. expected: sequence number the next Message should carry, None at first.
+    counts_own: the exporter numbers Messages with the records up to their own end, against RFC 7011 §3.1 (softflowd
+    does); who calls `observe` then takes these off first.
     """
 
     domain: int
@@ -45,10 +48,14 @@ class DomainLedger:
     undecodable_sets: int = 0
     malformed: int = 0
     expected: int | None = None
+    counts_own: bool = False
     _certain: bool = True
     _candidate: tuple[int, int] | None = None  # of a Message under suspicion: its sequence number, the one after it
     _recent: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=RECENT))
     _gaps: list[tuple[int, int]] = field(default_factory=list)
+    _last: int | None = None  # sequence number of the last Message that can be counted on
+    _own_fits: int = 0  # Messages in a row that are explained by numbers that count their own records, and only so
+    _own_lost: int = 0
 
     def observe(
         self, sequence: int, records: int, *, certain: bool, stamp: int, offset: int, decoded: int | None = None
@@ -63,6 +70,8 @@ class DomainLedger:
         self.records += records if decoded is None else decoded
         after = (sequence + records) % _WRAP
         ahead = 0 if self.expected is None else (sequence - self.expected) % _WRAP
+        if not self.counts_own and self._fits_own(sequence, records, ahead, certain=certain):
+            return self._count_own(sequence, offset)
         if ahead == 0:
             self._accept(sequence, after, certain, stamp, records)
             return None
@@ -90,6 +99,10 @@ class DomainLedger:
         self.expected = expected
         self._certain, self._candidate = True, None
         self._recent.extend(recent)
+        counts = [count for _, count, _ in self._recent]
+        self._last = (expected - counts[-1]) % _WRAP
+        if any(count != counts[-1] for count in counts):
+            self._own_fits = self._own_lost = 0
 
     def skip_gaps(self, gaps: Sequence[tuple[int, int]]) -> None:
         """Take gaps between Messages that can be counted on into account, each as (expected, units missing)."""
@@ -115,6 +128,33 @@ class DomainLedger:
     def is_ahead_by(self, sequence: int, most: int) -> bool:
         """Whether it is certain what number comes next, and this one is that or at most so many units behind it."""
         return self._certain and self.expected is not None and (sequence - self.expected) % _WRAP <= most
+
+    def _fits_own(self, sequence: int, records: int, ahead: int, *, certain: bool) -> bool:
+        """Whether it is clear by now that numbers count the records of their own Message.
+
+        A loss can look like that once, if as many records are missing as the Message has more than the one before.
+        """
+        last, self._last = self._last, sequence if certain and self.unit == "records" else None
+        if last is None or self._last is None or not self._certain:
+            self._own_fits = self._own_lost = 0
+        elif (sequence - last) % _WRAP == records:
+            if ahead and records:
+                self._own_fits += 1
+                self._own_lost += ahead if ahead <= SUSPECT else 0
+        elif records:
+            self._own_fits = self._own_lost = 0
+        return self._own_fits == _OWN_FITS
+
+    def _count_own(self, sequence: int, offset: int) -> Fault:
+        """Go by that rule from here on; what seemed to be lost is not."""
+        ahead = 0 if self.expected is None else (sequence - self.expected) % _WRAP
+        self.lost -= self._own_lost - (ahead if ahead <= SUSPECT else 0)  # this one is not counted yet
+        self.counts_own = True
+        self._gaps.clear()
+        self._recent.clear()
+        self.expected, self._certain, self._candidate = sequence, True, None
+        detail = "sequence numbers count the records of their own Message, and are taken so from here on"
+        return self._fault(FaultKind.SEQUENCE_RULE, offset, detail)
 
     def _accept(self, sequence: int, after: int, certain: bool, stamp: int, records: int) -> None:
         self.expected, self._certain, self._candidate = after, certain, None
