@@ -113,7 +113,7 @@ def test_nfacctd_counts_the_same(tmp_path: Path) -> None:
     )
     with running([program, "-f", str(config)]) as process:
         nfcapd.wait_for(port, is_bound=True)
-        with Exporter(f"udp://127.0.0.1:{port}?rate=10000") as exporter:  # its plugin has a small buffer
+        with Exporter(f"udp://127.0.0.1:{port}?rate=3000") as exporter:  # its plugin has a small buffer
             exporter.write(FLOWS)
         until(lambda: out.exists() and len(out.read_text().splitlines()) >= len(FLOWS))
         process.send_signal(signal.SIGINT)

@@ -34,9 +34,9 @@ _COUNT_TYPE = [np.dtype("u2")]
 _LAST_SECOND = (1 << 32) - 1
 _SECOND_NS = 1_000_000_000
 
-_MANY_BREAKS = 64
+_MANY_BREAKS = 128
 """Of a domain in one buffer: when there are more, gaps are not told one by one."""
-_GAPS_TOLD = 16
+_GAPS_TOLD = 100
 _WRAP = 1 << 32
 
 BEFORE_SETS = -1
