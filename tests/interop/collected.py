@@ -59,14 +59,14 @@ def assert_complete(
     *,
     exporters: int = 1,
     faults: Collection[FaultKind] = (),
-    is_numbered: bool = True,
+    lost: int = 0,
 ) -> None:
     """All that was sent was received, decoded and written, and nothing is said to be missing.
 
-    faults: the exporter's. is_numbered: whether it numbers Messages as it should; else that is taken for losses.
+    faults: the exporter's. lost: what its sequence numbers say, though nothing was.
     """
-    assert set(report.faults) == set(faults)
-    assert set(report.losses) <= (set() if is_numbered else {"lost"}), report.losses
+    assert set(report.faults) == set(faults), report.faults
+    assert report.losses == ({"lost": lost} if lost else {}), report.losses
     assert len(report.exporters) == exporters
     totals = report.totals
     assert totals["records"] - totals["options_records"] == records

@@ -27,5 +27,5 @@ def test_what_softflowd_sends_is_stored(tmp_path: Path) -> None:
     report = collect(tmp_path / "flows", lambda port, _: run(command, port), "sctp")
     rows = stored(tmp_path / "flows")
     assert_all_traffic(rows, ipv6=True)
-    assert_complete(report, len(rows), faults=FAULTS["ipfix"], is_numbered=False)
+    assert_complete(report, len(rows), faults=FAULTS["ipfix"])
     assert report.totals["connections"] == 1

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from headwater.errors import Fault, FaultKind, HeadwaterError
-from headwater.session import DataSets, Event, Limits, Session, SessionKey
+from headwater.session import Datagrams, DataSets, Event, Limits, Session, SessionKey
 from tests import build as b
 from tests.session.test_netflow import DATA, HERE, OTHER, TEMPLATE, THERE, datagrams, heard, netflow9, records
 
@@ -134,3 +134,16 @@ def test_a_peer_with_very_many_streams_is_counted_within_bounds() -> None:
 def test_a_file_has_no_datagrams() -> None:
     with pytest.raises(HeadwaterError, match="no datagrams"):
         Session(transport="file").receive_datagrams(datagrams((HERE, b.message(PORTS))))
+
+
+def test_thousands_of_sessions_of_one_address_are_forgotten_at_once() -> None:
+    session = Session()
+    keys = [SessionKey("192.0.2.8", port) for port in range(1, 20_001)]
+    one = b.message(PORTS, FLOW)
+    end = np.arange(1, len(keys) + 1, dtype=np.int32) * len(one)
+    peer, offset = np.arange(len(keys), dtype=np.int32), end.astype(np.int64)
+    buffer = np.frombuffer(one * len(keys), np.uint8)
+    list(session.receive_datagrams(Datagrams(buffer, end - len(one), end, peer, keys, offset, offset), now=1.0))
+    ledgers, _ = session.forget_idle(2.0)  # what takes a time for each that goes with the number of all takes minutes
+    assert len(ledgers) == 20_000
+    assert session.num_exporters == 0

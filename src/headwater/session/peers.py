@@ -75,15 +75,18 @@ class Peers:
 
     def forget(self, peers: Iterable[Peer]) -> None:
         """Know nothing of them any more; their indices are given to others."""
-        gone = {peer.index for peer in peers}
-        for index in gone:
-            peer = self.all.pop(index)
+        gone: set[int] = set()
+        addresses: set[tuple[int, str]] = set()
+        for peer in peers:
+            gone.add(peer.index)
+            del self.all[peer.index]
             del self._by_key[self._mark(peer.dialect, peer.key)]
             if peer.key is not None:
-                address = peer.dialect.version, peer.key.address
-                same = [other for other in self._by_address.pop(address) if other is not peer]
-                if same:
-                    self._by_address[address] = same
+                addresses.add((peer.dialect.version, peer.key.address))
+        for address in addresses:  # once for each: one address can have thousands of sessions
+            left = [peer for peer in self._by_address.pop(address) if peer.index not in gone]
+            if left:
+                self._by_address[address] = left
         self._free.extend(gone)
         for known in self._known.values():
             known[np.isin(known, list(gone))] = -1
