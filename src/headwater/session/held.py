@@ -149,11 +149,11 @@ def joined_messages(tables: list[Messages]) -> Messages:
 
 
 def one_message(messages: Messages, message: int) -> Messages:
-    """A table of one of them."""
+    """A table of one of them, which keeps nothing of the others."""
     only = slice(message, message + 1)
     columns: dict[str, Any] = {
         field.name: None if (column := getattr(messages, field.name)) is None else column[only].copy()
         for field in fields(messages)
-        if field.name != "keys"
+        if field.name not in ("keys", "peer")
     }
-    return Messages(keys=messages.keys, **columns)
+    return Messages(keys=(messages.key(message),), **columns)
