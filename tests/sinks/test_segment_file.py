@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from headwater.sinks import segment_file
 from headwater.sinks.finisher import Finisher
+from headwater.sinks.held_octets import HeldOctets
 from headwater.sinks.segment_file import SegmentFile, SegmentGone, part_of, set_aside
 from headwater.sinks.segment_names import SegmentNames
 
@@ -276,7 +278,9 @@ def test_what_is_given_up_is_torn(tmp_path: Path) -> None:
 WRITER = """
 import os, signal, sys
 from pathlib import Path
+from headwater.sinks import segment_file
 from headwater.sinks.finisher import Finisher
+from headwater.sinks.held_octets import HeldOctets
 from headwater.sinks.segment_file import SegmentFile
 from headwater.sinks.segment_names import SegmentNames
 
@@ -357,3 +361,37 @@ def test_a_file_that_may_not_grow_and_then_may_has_lost_nothing(tmp_path: Path) 
     done = run(FULL, tmp_path)
     assert done.stderr == ""
     assert done.stdout.splitlines() == [f"{errno.EFBIG} {1 << 20} 300000"] * 3 + ["True 0"]
+
+
+def test_the_disk_begins_while_a_large_file_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def advise(handle: int, begin: int, length: int, advice: int) -> None:
+        asked.append((begin, begin + length))
+        if len(asked) == 3:
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(segment_file, "_STEP", 1 << 20)
+    monkeypatch.setattr(segment_file, "_CACHED", 3 << 20)
+    monkeypatch.setattr(segment_file, "_advise", advise)
+    file = SegmentFile(iter([tmp_path / "x"]))
+    octets = bytes(range(256)) * (1 << 12)
+    for _ in range(5):
+        file.write(memoryview(octets))
+    file.finish()
+    mib = 1 << 20
+    begun = [(0, mib), (mib, 2 * mib), (2 * mib, 3 * mib), (3 * mib, 4 * mib), (4 * mib, 5 * mib)]
+    assert asked == [*begun, (0, mib)]  # and what is older than the newest 3 MiB goes
+    assert (tmp_path / "x").read_bytes() == octets * 5
+
+
+def test_only_octets_that_may_change_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, put = bytearray(b"abc"), []
+    held = HeldOctets(lambda pieces: put.append(list(pieces)) or sum(map(len, pieces)))  # type: ignore[func-returns-value]
+    fixed = memoryview(b"def")
+    held.write(memoryview(given))
+    held.write(fixed)
+    given[:] = b"xyz"
+    held.put_down()
+    assert [bytes(piece) for piece in put[0]] == [b"abc", b"def"]
+    assert put[0][1] is fixed

@@ -393,3 +393,46 @@ def test_records_without_any_column_are_still_records(tmp_path: Path) -> None:
     assert pq.read_metadata(only(tmp_path / "parquet")).num_rows == 2
     with pa.ipc.open_stream(only(tmp_path / "arrow")) as reader:
         assert reader.read_all().num_rows == 2
+
+
+def test_columns_in_any_order_become_one_piece_of_a_table() -> None:
+    fields = [(8, 4), (7, 2), (1, 8), (276, 1)]
+    record = {8: b"\x01\x02\x03\x04", 7: b"\x00\x50", 1: bytes(7) + b"\x09"}
+    columns = segment_columns.SegmentColumns()
+    waiting = gathered.Gathered(columns)
+    for number in range(12):
+        order = fields[number % 4 :] + fields[: number % 4]
+        octets = [record.get(id, b"\x03" if number % 2 else b"\x01") for id, _ in order]  # 3 is no truth value
+        sets = (build.template_set(build.template(256 + number, *order)), build.data_set(256 + number, *octets))
+        waiting.take(batches_of(build.message(*sets))[0])
+    table = waiting.table(columns.schema)
+    table.validate(full=True)
+    assert {column.num_chunks for column in table.columns} == {1}
+    assert table["octetDeltaCount"].to_pylist() == [9] * 12
+    assert table["sourceTransportPort"].to_pylist() == [80] * 12
+    assert table["dataRecordsReliability"].to_pylist() == [True, None] * 6
+    assert columns.schema.names[0] == "sourceIPv4Address"
+
+
+def test_the_same_column_in_other_lengths_is_one_column() -> None:
+    columns = segment_columns.SegmentColumns()
+    waiting = gathered.Gathered(columns)
+    for length in (8, 4, 2, 8):
+        waiting.take(counted([(1, length), (7, 2)]))
+    table = waiting.table(columns.schema)
+    assert table.num_rows == sum(1 for _ in table["octetDeltaCount"].to_pylist())
+    assert table["octetDeltaCount"].null_count == 0
+
+
+def test_what_is_known_of_kinds_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathered, "_MOST_KNOWN", 3)
+    monkeypatch.setattr(segment_columns, "_MOST_PLACED", 3)
+    columns = segment_columns.SegmentColumns()
+    waiting = gathered.Gathered(columns)
+    ids = [1, 2, 7, 11, 4, 5]
+    for id in [*ids, *ids]:
+        waiting.take(counted([(id, 1)]))
+    table = waiting.table(columns.schema)
+    assert len(table.schema) == len(ids)
+    assert all(column.null_count < table.num_rows for column in table.columns)
+    assert len(waiting._kinds) <= 3

@@ -124,3 +124,13 @@ def test_the_target_makes_one(tmp_path: Path) -> None:
     sink = sink_of(f"spool:{tmp_path}/?rotate=1m&rotate_size=1M")
     assert isinstance(sink, SpoolSink)
     assert sink.name.startswith("spool:")
+
+
+def test_blocks_that_only_tell_of_sessions_do_not_pile_up(tmp_path: Path) -> None:
+    sink = opened(tmp_path)
+    for _ in range(1000):
+        sink.write_block(block(ended=[EXPORTER]), *UDP)
+    assert len(sink._format._waiting) < 100  # type: ignore[attr-defined]
+    assert next(tmp_path.iterdir()).stat().st_size > 0
+    sink.close()
+    assert (sink.counters.records, sink.counters.segments) == (0, 1)

@@ -37,6 +37,7 @@ class Batch:
     """Records of one Template, at least as many columns as were asked for, one value per record in each.
 
     template: what the records consist of; of a selection too, and of several domains the first one's id.
+        A Collecting Process joins those of Templates that have the same fields in other orders; it is the first then.
     columns: by name, in the order of `schema`: numpy arrays (masked ones where there are nulls), Strings, Lists.
     faults: what was wrong with values. num_rows: records.
     """

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from headwater.batch.alike import Alike, Cells
 from headwater.batch.batch import Batch
 from headwater.batch.derived import DERIVED
 from headwater.batch.facts import FACTS
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from headwater.model.registry import Registry
     from headwater.model.template import Field, Template
     from headwater.model.types import DataType
-    from headwater.session.events import DataSets
+    from headwater.session.events import DataSets, Messages
 
 _NUMBERED: Final = re.compile(r"(.+)#([1-9][0-9]{0,4})")
 
@@ -62,6 +63,12 @@ class Decoder:
             }
         self._plans = Plans(self._compile)
         self._inner = Plans()
+        self._shared: tuple[Messages | None, dict[Any, Any]] = None, {}
+        self._sessions: dict[Any, Any] = {}
+        # what depends on the very Template cannot be made of the records of several
+        wanted = (*self._facts, *(self._wanted or ()))
+        self._joins = not self._derived and not any(name == "templateId" or name in DERIVED for name in wanted)
+        self._alike = Alike(self._compile)
 
     @property
     def schema(self) -> Schema | None:
@@ -73,13 +80,30 @@ class Decoder:
 
     def decode(self, sets: DataSets) -> Batch:
         """The records of `sets` as columns. Values that mean nothing are null and counted in `faults`."""
-        plan = self._plans.of(sets.template)
+        return self._decode(sets, self._plans.of(sets.template))
+
+    def decode_all(self, runs: Sequence[DataSets]) -> Iterator[Batch]:
+        """All records of these, in fewer batches than there are runs where many Templates have the same fields.
+
+        The records of such Templates, whatever order their fields are in, come as those of the first.
+        """
+        if not self._joins:
+            yield from map(self.decode, runs)
+            return
+        for sets, plan in self._alike.joined(runs):
+            yield self.decode(sets) if plan is None else self._decode(sets, plan)
+
+    def _decode(self, sets: DataSets, plan: Plan) -> Batch:
         if sets.at is None:
             # no octets, no records: a stride of 1 stands for nothing
             records = Records(int(np.add.reduce(sets.count)), None, None, sets.start, sets.count, plan.stride or 1)
         else:
             records = Records(sets.at.shape[1], sets.at, sets.size)
-        job = Job(sets, self._inner, self.options)
+        of, shared = self._shared
+        if of is not sets.messages:
+            shared = {}
+            self._shared = sets.messages, shared
+        job = Job(sets, self._inner, self.options, shared=shared, sessions=self._sessions)
         columns = plan.read(job, records)
         return Batch(sets.template, plan.schema, columns, records.count, job.faults(), sets.messages, sets.message)
 
@@ -111,14 +135,14 @@ class Decoder:
     def _names(self) -> Registry:
         return registries.IANA if self._registry is None else self._registry
 
-    def _compile(self, template: Template) -> Plan:
+    def _compile(self, template: Template, cells: Cells | None = None) -> Plan:
         if self._wanted is None:
             targets = field_targets(template)
         else:
             targets = [self._target(template, column, number) for column, number in self._wanted.values()]
         # option records are no flows; with a selection all batches have one schema
         is_flow = not template.scope_count or self._wanted is not None
-        return compile_plan(template, self._with_added(targets, is_flow=is_flow))
+        return compile_plan(template, self._with_added(targets, is_flow=is_flow), cells)
 
     def _target(self, template: Template, column: Column, number: int) -> Target:
         """Where a selected column comes from in the records of a Template."""

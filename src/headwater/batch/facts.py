@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from headwater.batch.fields import masked
 from headwater.batch.schema import Column
 from headwater.model.types import DataType
 
@@ -39,6 +38,60 @@ class Fact:
         return Column(name, self.type, registry.get(0, self.id) if self.id else None)
 
 
+class ByMessage(NamedTuple):
+    """A fact of each Message of a buffer.
+
+    values: [m]. unknown: bool[m], where it is null; None = nowhere. is_same: whether all Messages have the same.
+    """
+
+    values: Flat
+    unknown: npt.NDArray[np.bool_] | None
+    is_same: bool
+
+    @classmethod
+    def of(cls, values: Flat, unknown: npt.NDArray[np.bool_] | None = None) -> ByMessage:
+        """With what can be seen of them."""
+        if unknown is not None and unknown.any():
+            return cls(values, unknown, bool(unknown.all()))
+        return cls(values, None, len(values) > 0 and bool((values == values[0]).all()))
+
+    def spread(self, message: npt.NDArray[Any]) -> tuple[Flat, npt.NDArray[np.bool_] | None]:
+        """(values, which of them are null; None = none) of records. message: of each."""
+        column = self.values.take(message)
+        if self.unknown is None:
+            return column, None
+        unknown = self.unknown.take(message)
+        column[unknown] = np.zeros((), column.dtype)
+        return column, unknown
+
+
+class KnownSessions:
+    """A value of each transport session, worked out once as long as the list of them only grows.
+
+    value: of a session, None = null. Threads may share it: they see one state or the other.
+    """
+
+    def __init__(self, type: DataType, value: Callable[[SessionKey], Any]) -> None:
+        self._value = value
+        self._none = np.zeros(1, type.numpy)
+        self._known: tuple[list[SessionKey | None], Flat, npt.NDArray[np.bool_]]
+        self._known = [], self._none[:0], np.zeros(0, np.bool_)
+
+    def of(self, keys: Sequence[SessionKey | None]) -> tuple[Flat, npt.NDArray[np.bool_]]:
+        """(values, which of them are null) of these sessions."""
+        given = list(keys)
+        known, values, unknown = self._known
+        if given[: len(known)] != known:  # mostly the same objects, so this costs some nanoseconds for each
+            known, values, unknown = [], values[:0], unknown[:0]
+        if len(given) > len(known):
+            more = [None if key is None else self._value(key) for key in given[len(known) :]]
+            found = [self._none[0] if one is None else one for one in more]
+            values = np.concatenate([values, np.array(found, values.dtype)])
+            unknown = np.concatenate([unknown, np.array([one is None for one in more])])
+            self._known = given, values, unknown
+        return values, unknown
+
+
 def of_messages(facts: Flat, job: Job, count: int) -> Flat:
     """A fact of each Message, for each of `count` records."""
     by_set = facts[job.sets.message]
@@ -47,69 +100,80 @@ def of_messages(facts: Flat, job: Job, count: int) -> Flat:
     return np.repeat(by_set, job.sets.count)
 
 
+def _spread(work_out: Callable[[Job], ByMessage | None], type: DataType) -> Callable[[Job, int], Flat]:
+    """How a column of facts of Messages is made: they are worked out once for a buffer, however many Templates it has.
+
+    work_out: None = no Message has it.
+    """
+
+    def make(job: Job, count: int) -> Flat:
+        if work_out not in job.shared:
+            job.shared[work_out] = work_out(job)
+        found: ByMessage | None = job.shared[work_out]
+        if found is None:
+            return _constant(None, type, count)
+        if found.is_same:
+            return _constant(None if found.unknown is not None else found.values[0], type, count)
+        values, unknown = found.spread(job.message_of_records())
+        return values if unknown is None or not unknown.any() else np.ma.MaskedArray(values, unknown)
+
+    return make
+
+
 def _constant(value: Any, type: DataType, count: int) -> Flat:
     """The same value for each of `count` records; None = nulls."""
     if value is None:
-        return masked(np.zeros(count, type.numpy), np.ones(count, np.bool_))
-    return np.full(count, np.array(value, type.numpy))
-
-
-def _domain(job: Job, count: int) -> Flat:
-    return of_messages(job.sets.messages.domain, job, count)
-
-
-def _sequence(job: Job, count: int) -> Flat:
-    return of_messages(job.sets.messages.sequence, job, count)
-
-
-def _export_time(job: Job, count: int) -> Flat:
-    return of_messages(job.sets.messages.export_time.astype("i8").view(DataType.SECONDS.numpy), job, count)
+        return np.ma.MaskedArray(np.zeros(count, type.numpy), np.ones(count, np.bool_))
+    return np.full(count, value, type.numpy)
 
 
 def _template_id(job: Job, count: int) -> Flat:
     return _constant(job.sets.template.id, DataType.UNSIGNED16, count)
 
 
-def _version(job: Job, count: int) -> Flat:
-    return of_messages(job.sets.messages.version.astype(np.uint8), job, count)
+def _domain(job: Job) -> ByMessage:
+    return ByMessage.of(job.sets.messages.domain)
 
 
-def _uptime(job: Job, count: int) -> Flat:
+def _sequence(job: Job) -> ByMessage:
+    return ByMessage.of(job.sets.messages.sequence)
+
+
+def _export_time(job: Job) -> ByMessage:
+    return ByMessage.of(job.sets.messages.export_time.astype("i8").view(DataType.SECONDS.numpy))
+
+
+def _version(job: Job) -> ByMessage:
+    return ByMessage.of(job.sets.messages.version.astype(np.uint8))
+
+
+def _uptime(job: Job) -> ByMessage | None:
     messages = job.sets.messages
-    if messages.uptime is None:
-        return _constant(None, DataType.UNSIGNED32, count)
-    uptimes = of_messages(messages.uptime, job, count)
-    has_none = messages.version[job.sets.message] == IPFIX
-    return masked(uptimes, np.repeat(has_none, job.sets.count)) if has_none.any() else uptimes
+    return None if messages.uptime is None else ByMessage.of(messages.uptime, messages.version == IPFIX)
 
 
-def _collection_time(job: Job, count: int) -> Flat:
+def _collection_time(job: Job) -> ByMessage | None:
     received = job.sets.messages.received
     if received is None:
-        return _constant(None, DataType.MILLISECONDS, count)
-    times: Flat = of_messages(received // 1_000_000, job, count).view(DataType.MILLISECONDS.numpy)
-    unknown = received[job.sets.message] == 0
-    return masked(times, np.repeat(unknown, job.sets.count)) if unknown.any() else times
+        return None
+    return ByMessage.of((received // 1_000_000).view(DataType.MILLISECONDS.numpy), received == 0)
 
 
-def _of_keys(job: Job, count: int, type: DataType, value: Callable[[SessionKey], Any]) -> Flat:
-    """A value of each record's transport session; None = null."""
-    messages = job.sets.messages
-    if messages.peer is None:
-        key = messages.keys[0]
-        return _constant(None if key is None else value(key), type, count)
-    used, which = np.unique(messages.peer[job.sets.message], return_inverse=True)
-    values = np.zeros(len(used), type.numpy)
-    unknown = np.zeros(len(used), np.bool_)
-    for index, key in enumerate([messages.keys[peer] for peer in used.tolist()]):
-        found = None if key is None else value(key)
-        if found is None:
-            unknown[index] = True
-        else:
-            values[index] = np.array(found, type.numpy)
-    by_record = np.repeat(which, job.sets.count)
-    column: Flat = values[by_record]
-    return masked(column, unknown[by_record]) if unknown.any() else column
+def _of_sessions(type: DataType, value: Callable[[SessionKey], Any]) -> Callable[[Job, int], Flat]:
+    """How a column with a value of each record's transport session is made. value: None = null."""
+
+    def work_out(job: Job) -> ByMessage:
+        messages = job.sets.messages
+        if value not in job.sessions:
+            job.sessions[value] = KnownSessions(type, value)
+        values, unknown = job.sessions[value].of(messages.keys)
+        peer = np.zeros(len(messages), np.intp) if messages.peer is None else messages.peer
+        values, unknown = values[peer], unknown[peer]
+        if unknown.any():
+            return ByMessage(values, unknown, bool(unknown.all()))
+        return ByMessage(values, None, len(peer) > 0 and bool((peer == peer[0]).all()))
+
+    return _spread(work_out, type)
 
 
 def plain_address(text: str) -> IPv4Address | IPv6Address:
@@ -137,28 +201,20 @@ def _ipv6(key: SessionKey) -> bytes | None:
     return address.packed if isinstance(address, IPv6Address) else None
 
 
-def _exporter_ipv4(job: Job, count: int) -> Flat:
-    return _of_keys(job, count, DataType.IPV4, _ipv4)
-
-
-def _exporter_ipv6(job: Job, count: int) -> Flat:
-    return _of_keys(job, count, DataType.IPV6, _ipv6)
-
-
-def _exporter_port(job: Job, count: int) -> Flat:
-    return _of_keys(job, count, DataType.UNSIGNED16, lambda key: key.port)
+def _port(key: SessionKey) -> int:
+    return key.port
 
 
 FACTS: Final = {
-    "exporterIPv4Address": Fact(DataType.IPV4, 130, _exporter_ipv4),
-    "exporterIPv6Address": Fact(DataType.IPV6, 131, _exporter_ipv6),
-    "exporterTransportPort": Fact(DataType.UNSIGNED16, 217, _exporter_port),
-    "exportProtocolVersion": Fact(DataType.UNSIGNED8, 214, _version),
-    "observationDomainId": Fact(DataType.UNSIGNED32, 149, _domain),
+    "exporterIPv4Address": Fact(DataType.IPV4, 130, _of_sessions(DataType.IPV4, _ipv4)),
+    "exporterIPv6Address": Fact(DataType.IPV6, 131, _of_sessions(DataType.IPV6, _ipv6)),
+    "exporterTransportPort": Fact(DataType.UNSIGNED16, 217, _of_sessions(DataType.UNSIGNED16, _port)),
+    "exportProtocolVersion": Fact(DataType.UNSIGNED8, 214, _spread(_version, DataType.UNSIGNED8)),
+    "observationDomainId": Fact(DataType.UNSIGNED32, 149, _spread(_domain, DataType.UNSIGNED32)),
     "templateId": Fact(DataType.UNSIGNED16, 145, _template_id),
-    "exportTime": Fact(DataType.SECONDS, 0, _export_time),
-    "sequence": Fact(DataType.UNSIGNED32, 0, _sequence),
-    "sysUpTime": Fact(DataType.UNSIGNED32, 0, _uptime),
-    "collectionTimeMilliseconds": Fact(DataType.MILLISECONDS, 258, _collection_time),
+    "exportTime": Fact(DataType.SECONDS, 0, _spread(_export_time, DataType.SECONDS)),
+    "sequence": Fact(DataType.UNSIGNED32, 0, _spread(_sequence, DataType.UNSIGNED32)),
+    "sysUpTime": Fact(DataType.UNSIGNED32, 0, _spread(_uptime, DataType.UNSIGNED32)),
+    "collectionTimeMilliseconds": Fact(DataType.MILLISECONDS, 258, _spread(_collection_time, DataType.MILLISECONDS)),
 }
 """Provenance by column name."""

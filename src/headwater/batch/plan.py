@@ -90,8 +90,13 @@ class Target(NamedTuple):
     derived: Derived | None = None
 
 
-def compile_plan(template: Template, targets: Sequence[Target] | None = None) -> Plan:
-    """The plan for these columns, or for all fields of the Template in order."""
+def compile_plan(
+    template: Template, targets: Sequence[Target] | None = None, cells: Sequence[tuple[int, int]] | None = None
+) -> Plan:
+    """The plan for these columns, or for all fields of the Template in order.
+
+    cells: (anchor, delta) of each field, where it is not the Template that says it.
+    """
     if targets is None:
         targets = field_targets(template)
     schema = Schema(tuple([target.column for target in targets]))
@@ -104,7 +109,7 @@ def compile_plan(template: Template, targets: Sequence[Target] | None = None) ->
             if slot not in made:
                 steps.append((slot, partial(_made, targets[slot])))
             continue
-        anchor, delta = layout.cells[field]
+        anchor, delta = (cells or layout.cells)[field]
         length = template.fields[field].length
         how = reading(column.type, length)
         if how.dtype is not None:

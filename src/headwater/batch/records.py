@@ -89,6 +89,7 @@ class Job:
     """What all columns of one DataSets share: the octets, where faults go, and how much structured data may still cost.
 
     options: what option records said, for derived columns. memo: what derived columns of these DataSets share.
+    shared: what all DataSets of the same Messages share; sessions: what all of them share about transport sessions.
     depth: levels of lists above what is being decoded. cost: see COST_LIMIT.
     """
 
@@ -96,10 +97,13 @@ class Job:
     inner: Plans
     options: OptionsTables | None = None
     memo: dict[Any, Any] = field(default_factory=dict)
+    shared: dict[Any, Any] = field(default_factory=dict)
+    sessions: dict[Any, Any] = field(default_factory=dict)
     depth: int = 0
     cost: int = COST_LIMIT
     _found: dict[tuple[FaultKind, str], tuple[int, int]] = field(default_factory=dict)
     _times: tuple[int, int] | None = None
+    _message: I32 | None = None
 
     def fault(self, kind: FaultKind, name: str, position: int, count: int = 1, detail: str = "") -> None:
         """Note that `count` values of a column are bad, the first of them at a buffer position.
@@ -135,6 +139,12 @@ class Job:
         order = np.argsort(self.sets.start, kind="stable")
         found = np.searchsorted(self.sets.start[order], positions, "right") - 1
         return self.sets.message[order[found]]
+
+    def message_of_records(self) -> I32:
+        """The Message (index) of each record."""
+        if self._message is None:
+            self._message = self.sets.message.repeat(self.sets.count)
+        return self._message
 
     def export_times(self) -> tuple[int, int]:
         """The least and the greatest Export Time of the Messages."""

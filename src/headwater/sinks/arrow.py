@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from headwater.batch.arrow import c_schema
+from headwater.batch.arrow import flat_field
 from headwater.errors import SourceError
 from headwater.sinks.cells import columns_of
 
@@ -16,17 +17,24 @@ except ImportError:
     ) from None
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from headwater.batch import Batch, Schema
+    from headwater.batch.schema import Column
     from headwater.model.types import DataType
     from headwater.sinks.cells import Mask
     from headwater.sinks.output import Writable
 
 
+@lru_cache(maxsize=4096)
+def arrow_field(column: Column) -> pa.Field:
+    """The Arrow field of a column that has no lists; the same object for the same column, as long as it is in use."""
+    return pa.field(flat_field(column))
+
+
 def arrow_schema(schema: Schema) -> pa.Schema:
     """The Arrow schema of columns, none of them lists."""
-    return pa.schema(c_schema(schema))
+    return pa.schema([arrow_field(column) for column in schema])
 
 
 class Union:
@@ -102,7 +110,7 @@ def conformed(batch: Batch, schema: pa.Schema, mask: Mask | None = None) -> pa.R
     return out if mask is None else out.filter(pa.array(mask))
 
 
-def places(found: pa.Schema, schema: pa.Schema) -> list[int]:
+def places(found: Iterable[pa.Field], schema: pa.Schema) -> list[int]:
     """For each column of `schema` which column of `found` it holds, -1 = none."""
     out = [-1] * len(schema)
     for number, field in enumerate(found):

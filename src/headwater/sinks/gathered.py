@@ -1,8 +1,8 @@
 """Batches that wait for a row group, and how they become one table.
 
 A thousand exporters with Templates of their own make batches of some ten records. To make each an Arrow table with all
-the columns of a segment would cost a hundred times what the records do: so the batches of a Template are joined first,
-and what all the others lack takes neither time nor memory.
+the columns of a segment would cost a hundred times what the records do: so the batches that have the same columns, in
+whatever order, are joined first, and what all the others lack takes neither time nor memory.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from headwater.sinks.arrow import arrow_schema, fit, places
+from headwater.sinks.arrow import arrow_field, fit, places
 from headwater.sinks.segment_columns import octets_of, typed
 
 if TYPE_CHECKING:
@@ -25,13 +25,9 @@ if TYPE_CHECKING:
 
 _SMALL: Final = 8192
 """Records of a batch that is better copied together with others."""
-_MOST_KNOWN: Final = 2048
+_MOST_KNOWN: Final = 8192
 _VARIABLE: Final = ("u", "z")
 """Arrow formats of text and octets."""
-
-
-_Part = tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]
-"""Values of a column, and which of them are not null; None = all."""
 
 
 class Gathered:
@@ -42,7 +38,8 @@ class Gathered:
         self._columns = columns
         self._kinds: dict[int, _Kind] = {}
         self._by_schema: dict[Schema, _Kind] = {}
-        self._flat: dict[_Kind, list[Batch]] = {}
+        self._fitting = _Fitting(columns.schema)
+        self._flat: list[tuple[_Kind, int, Sequence[Any]]] = []
         self._others: dict[object, list[pa.RecordBatch]] = {}
 
     def take(self, batch: Batch, mask: Mask | None = None) -> int:
@@ -63,15 +60,14 @@ class Gathered:
         return count
 
     def table(self, schema: pa.Schema) -> pa.Table:
-        """What was taken, in that schema: Template by Template, each in the order of arrival."""
+        """What was taken, in that schema: those with the same columns together, each in the order of arrival."""
         columns = _Columns(schema)
-        for kind, batches in self._flat.items():
-            where = kind.places_in(schema)
-            for number, arrays in _joined_flat(kind, batches):
-                columns.append(number, where, arrays)
-        for group in self._others.values():
-            where = places(pa.schema([typed(field) for field in group[0].schema]), schema)
-            for found in _joined(group):
+        for group in self._groups(schema):
+            for number, arrays in group.arrays():
+                columns.append(number, group.places, arrays)
+        for others in self._others.values():
+            where = places([typed(field) for field in others[0].schema], schema)
+            for found in _joined(others):
                 columns.append(found.num_rows, where, found.columns)
         return columns.table()
 
@@ -81,20 +77,35 @@ class Gathered:
         self._others.clear()
         self.rows = self.octets = 0
 
+    def _groups(self, schema: pa.Schema) -> Iterable[_Group]:
+        """The batches that are of one size, by what columns they have in that schema."""
+        if self._fitting.schema is not schema:
+            self._fitting = _Fitting(schema)
+        groups: dict[tuple[int, ...], _Group] = {}
+        for kind, rows, values in self._flat:
+            if kind.fitting is not self._fitting:
+                kind.fit(self._fitting)
+            group = groups.get(kind.types)
+            if group is None:
+                group = groups[kind.types] = _Group(kind.types, self._fitting)
+            group.rows.append(rows)
+            group.parts.append([values[number] for number in kind.order])
+        return groups.values()
+
     def _take_flat(self, kind: _Kind, batch: Batch, mask: Mask | None) -> int:
         if mask is not None and not mask.all():
             batch = batch.take(np.flatnonzero(mask))
         if batch.num_rows:
-            self._show(kind, kind.arrow)
-            self._flat.setdefault(kind, []).append(batch)
+            self._show(kind, kind.fields)
+            self._flat.append((kind, batch.num_rows, list(batch.columns.values())))
             self.rows += batch.num_rows
             self.octets += batch.num_rows * kind.row_octets
         return batch.num_rows
 
-    def _show(self, kind: _Kind, schema: pa.Schema) -> None:
-        """Let a schema be seen in this segment."""
+    def _show(self, kind: _Kind, fields: Iterable[pa.Field]) -> None:
+        """Let columns be seen in this segment."""
         if kind.has_lists or kind.segment != self._columns.segment:
-            self._columns.add(schema)
+            self._columns.add(fields)
             kind.segment = self._columns.segment
 
     def _kind(self, schema: Schema) -> _Kind:
@@ -104,30 +115,87 @@ class Gathered:
             if len(self._kinds) >= _MOST_KNOWN:
                 self._kinds.clear()
                 self._by_schema.clear()
-            kind = self._by_schema.setdefault(schema, _Kind(schema))
+            kind = self._by_schema.get(schema)
+            if kind is None:
+                kind = self._by_schema[schema] = _Kind(schema)
             kind.schemas.append(schema)  # which keeps its id its own
             self._kinds[id(schema)] = kind
         return kind
 
 
 class _Kind:
-    """What is known of batches of a schema. is_flat: columns of one size, so numpy arrays. segment: last seen in."""
+    """What is known of batches of a schema. is_flat: columns of one size, so numpy arrays. segment: last seen in.
+
+    types: for each column of the table the number of the type that these have there, 0 = they have none. order: which
+    of their columns those are.
+    """
 
     def __init__(self, schema: Schema) -> None:
         self.schemas: list[Schema] = []
         self.segment = -1
         self.has_lists = any(column.type.is_list for column in schema)
         self.is_flat = not self.has_lists and all(column.type.arrow not in _VARIABLE for column in schema)
-        self.arrow = arrow_schema(schema) if self.is_flat else pa.schema([])
-        self.row_octets = sum(octets_of(type) for type in self.arrow.types)
-        self._places: list[int] = []
-        self._places_in: pa.Schema | None = None
+        self.fields = [arrow_field(column) for column in schema] if self.is_flat else []
+        self.row_octets = sum(octets_of(field.type) for field in self.fields)
+        self.fitting: _Fitting | None = None
+        self.types: tuple[int, ...] = ()
+        self.order: list[int] = []
 
-    def places_in(self, schema: pa.Schema) -> list[int]:
-        """What `places` says of a segment's schema, which stays the same for long."""
-        if self._places_in is not schema:
-            self._places, self._places_in = places(self.arrow, schema), schema
-        return self._places
+    def fit(self, fitting: _Fitting) -> None:
+        """See where its columns go."""
+        self.fitting = fitting
+        types, numbers = [0] * len(fitting.schema), [0] * len(fitting.schema)
+        for number, field in enumerate(self.fields):
+            place, type = fitting.of(field)
+            if place >= 0:
+                types[place], numbers[place] = type, number
+        self.types = tuple(types)
+        self.order = [number for number, type in zip(numbers, types, strict=True) if type]
+
+
+class _Fitting:
+    """Where fields go in a schema; types: those that they have, by number."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self.schema = schema
+        self.types: list[pa.DataType] = [pa.null()]
+        self._numbers: dict[pa.DataType, int] = {}
+        self._known: dict[int, tuple[pa.Field, int, int]] = {}
+
+    def of(self, field: pa.Field) -> tuple[int, int]:
+        """(index of the column that it is, -1 = none, number of its type, which is never 0)."""
+        found = self._known.get(id(field))
+        if found is None:
+            where = places([field], self.schema)
+            number = self._numbers.setdefault(field.type, len(self.types))
+            if number == len(self.types):
+                self.types.append(field.type)
+            found = field, where.index(0) if 0 in where else -1, number
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[id(field)] = found  # the field too, which keeps its id its own
+        return found[1:]
+
+
+class _Group:
+    """Batches with the same columns in a table. parts: of each batch its columns, in the order of the table."""
+
+    def __init__(self, types: tuple[int, ...], fitting: _Fitting) -> None:
+        self.rows: list[int] = []
+        self.parts: list[list[Any]] = []
+        self._types = [fitting.types[number] for number in types if number]
+        numbers = iter(range(len(types)))
+        self.places = [next(numbers) if number else -1 for number in types]
+
+    def arrays(self) -> Iterable[tuple[int, list[pa.Array]]]:
+        """(records, columns), small batches joined."""
+        total = sum(self.rows)
+        if len(self.rows) > 1 and total < _SMALL * len(self.rows):
+            pairs = zip(self._types, zip(*self.parts, strict=True), strict=True)
+            yield total, [_array(type, *_concatenated(pieces)) for type, pieces in pairs]
+            return
+        for rows, values in zip(self.rows, self.parts, strict=True):
+            yield rows, [_array(type, *_concatenated([one])) for type, one in zip(self._types, values, strict=True)]
 
 
 class _Columns:
@@ -181,28 +249,15 @@ def _joined(group: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
     return joined
 
 
-def _joined_flat(kind: _Kind, batches: list[Batch]) -> Iterable[tuple[int, list[pa.Array]]]:
-    """(records, columns) of batches of one kind."""
-    types = kind.arrow.types
-    rows = [batch.num_rows for batch in batches]
-    parts = [[_parts(values) for values in batch.columns.values()] for batch in batches]
-    if len(batches) > 1 and sum(rows) < _SMALL * len(batches):
-        parts, rows = [[_concatenated(pieces) for pieces in zip(*parts, strict=True)]], [sum(rows)]
-    for number, columns in zip(rows, parts, strict=True):
-        yield number, [_array(type, *column) for type, column in zip(types, columns, strict=True)]
-
-
-def _concatenated(pieces: Sequence[_Part]) -> _Part:
-    values = np.concatenate([values for values, _ in pieces])
-    if all(valid is None for _, valid in pieces):
-        return values, None
-    return values, np.concatenate([np.ones(len(v), np.bool_) if valid is None else valid for v, valid in pieces])
-
-
-def _parts(values: Any) -> _Part:
-    if isinstance(values, np.ma.MaskedArray):
-        return np.ma.getdata(values), ~np.ma.getmaskarray(values)
-    return values, None
+def _concatenated(pieces: Sequence[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
+    """(values of a column, which of them are not null; None = all)."""
+    null = None
+    if any(isinstance(values, np.ma.MaskedArray) for values in pieces):
+        null = [np.ma.getmaskarray(values) for values in pieces]
+        pieces = [np.ma.getdata(values) for values in pieces]
+    if len(pieces) == 1:
+        return pieces[0], None if null is None else ~null[0]
+    return np.concatenate(pieces), None if null is None else ~np.concatenate(null)
 
 
 def _array(type: pa.DataType, values: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None) -> pa.Array:

@@ -24,10 +24,10 @@ class HeldOctets:
     given: octets that were written so far; they are in the queue or out.
     """
 
-    def __init__(self, put: Callable[[Sequence[bytes]], int]) -> None:
+    def __init__(self, put: Callable[[Sequence[bytes | memoryview]], int]) -> None:
         self.given = self._held = 0
         self._put = put
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[bytes | memoryview] = deque()
         self._is_stuck = False
 
     @property
@@ -35,9 +35,9 @@ class HeldOctets:
         """Octets in the queue."""
         return self._held
 
-    def write(self, octets: bytes) -> int:
-        """Take octets; how many. Never fails: `put_down` tells."""
-        piece = bytes(octets)
+    def write(self, octets: bytes | memoryview) -> int:
+        """Take octets; how many. Never fails: `put_down` tells. What cannot be written to is kept without a copy."""
+        piece = octets if isinstance(octets, memoryview) and octets.readonly else bytes(octets)
         if piece:
             self._waiting.append(piece)
             self._held += len(piece)

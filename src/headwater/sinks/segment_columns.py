@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
 from headwater.sinks.arrow import merged, second_name
 from headwater.sinks.left_out import MOST_COLUMNS, LeftOut
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _NOTHING: Final = pa.field("nothing", pa.bool_())
 """A column of nulls: without any, a file could not say how many records it has."""
 _KEPT: Final = 8
 """Segments for which a column is kept that no record has."""
+_MOST_PLACED: Final = 8192
 
 
 class SegmentColumns:
@@ -31,6 +35,7 @@ class SegmentColumns:
         self._fields: dict[str, pa.Field] = {}
         self._sizes: dict[str, int] = {}
         self._seen: dict[str, int] = {}
+        self._placed: dict[int, pa.Field] = {}
         self._schema: pa.Schema | None = None
         self._total = 0
 
@@ -41,10 +46,17 @@ class SegmentColumns:
             self._schema = pa.schema(list(self._fields.values()) or [_NOTHING])
         return self._schema
 
-    def add(self, schema: pa.Schema) -> None:
-        """Take the columns of a batch into account; those of a segment once are enough, but for lists."""
-        for field in schema:
-            self._place(field)
+    def add(self, fields: Iterable[pa.Field]) -> None:
+        """Take the columns of a batch into account; those of a segment once are enough, but for lists.
+
+        Of a thousand Templates most fields are the same objects, and need no second look.
+        """
+        for field in fields:
+            if id(field) not in self._placed:
+                self._place(field)
+                if len(self._placed) >= _MOST_PLACED:
+                    self._placed.clear()
+                self._placed[id(field)] = field  # which keeps its id its own
 
     def fix(self, why: str) -> None:
         """Take no column any more that is not there yet. why: for people."""
@@ -53,6 +65,7 @@ class SegmentColumns:
     def begin_segment(self) -> None:
         """Forget columns that no segment has had for long."""
         self.segment += 1
+        self._placed.clear()
         old = [name for name, seen in self._seen.items() if seen + _KEPT < self.segment - 1]
         for name in old:
             self.row_octets -= octets_of(self._fields.pop(name).type)

@@ -128,7 +128,7 @@ class Segments:
 
     def _put(self, now: float, *, is_last: bool = False) -> None:
         """Put what waits into a file, unless it must wait for a new one."""
-        if not self._format.rows:
+        if not self._format.rows and not self._format.is_full:
             return
         if self._file is not None and not self._format.fits:
             at = time.monotonic()
@@ -138,7 +138,8 @@ class Segments:
             self._end_file()
             self._began = now
         if self._file is None:
-            self._file = SegmentFile(self._names.paths(now if self._began is None else self._began))
+            self._began = now if self._began is None else self._began
+            self._file = SegmentFile(self._names.paths(self._began))
             self._format.begin(self._file)
         try:
             self._file.records += self._format.put()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from headwater.transport.incoming.block import Block
 
 SUFFIX: Final = ".hwspool"
+_MOST_TOLD: Final = 64
+"""Blocks without datagrams that wait for one with some; each may tell of thousands of connections."""
 
 
 class SpoolSink(Segments):
@@ -72,7 +74,7 @@ class SpoolFormat:
 
     @property
     def is_full(self) -> bool:
-        return self.rows > 0
+        return self.rows > 0 or len(self._waiting) >= _MOST_TOLD
 
     def take(self, batch: Any, mask: Mask | None) -> int:
         """batch: what was received. A block that only tells of sessions waits for one with datagrams."""
