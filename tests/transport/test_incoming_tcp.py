@@ -12,6 +12,8 @@ import pytest
 
 from headwater.errors import FaultKind, TransportError
 from headwater.process.exporting import Exporter
+from headwater.transport.incoming.block import Outlet
+from headwater.transport.incoming.descriptors import highest_for_connections
 from headwater.transport.incoming.tcp import TcpListener
 from headwater.transport.incoming.url import parse_listen_url
 from tests.build import flows
@@ -314,6 +316,44 @@ def test_running_out_of_descriptors_is_counted_and_survived(monkeypatch: pytest.
     assert tcp.counters["accept_errors"] < 1000  # it rests in between
 
 
+def test_connections_leave_descriptors_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Kept()
+    with ExitStack() as stack:
+        exporters = [stack.enter_context(socket.socket()) for _ in range(12)]
+        monkeypatch.setattr(
+            "headwater.transport.incoming.connections.highest_for_connections",
+            lambda wanted: exporters[-1].fileno() + 10,
+        )
+        with running(tcp := listener(), kept):
+            for one in exporters[:-1]:
+                one.connect(tcp.address)
+            until_counter(tcp, "connections", 11)
+            held = tcp.num_sessions
+            assert 0 < held < 10
+            assert tcp.counters["connection_limit"] == 11 - held
+            exporters[-1].bind(("127.0.0.2", 0))  # of another address, so that one with many of them makes room
+            exporters[-1].connect(tcp.address)
+            exporters[-1].sendall(MESSAGES[0])
+            kept.wait(lambda: kept.count)
+            assert tcp.counters["displaced"] == 1
+    assert kept.octets == MESSAGES[0]
+
+
+def test_the_system_is_asked_for_as_many_descriptors_as_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = [1024, 4096]
+    asked: list[tuple[int, int]] = []
+
+    def set_limit(_: int, new: tuple[int, int]) -> None:
+        asked.append(new)
+        limits[0] = new[0]
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: tuple(limits))
+    monkeypatch.setattr(resource, "setrlimit", set_limit)
+    assert highest_for_connections(1000) == 2024 - 128
+    assert highest_for_connections(100_000) == 4096 - 128
+    assert asked == [(2024, 4096), (4096, 4096)]
+
+
 # ---------------------------------------------------------------- the queue
 
 
@@ -439,3 +479,29 @@ def test_records_of_our_exporter_arrive() -> None:
         kept.wait(lambda: kept.ended)
     assert kept.rows == rows
     assert kept.faults == []
+
+
+def test_a_listener_that_a_bug_has_ended_can_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, tcp, sweep = Kept(), listener(), TcpListener._sweep
+    failures: list[float] = []
+
+    def fails_once(self: TcpListener, now: float) -> None:
+        if not failures:
+            failures.append(now)
+            raise RuntimeError("a bug")
+        sweep(self, now)
+
+    class Twice(TcpListener):
+        def run(self, outlet: Outlet) -> None:
+            with pytest.raises(RuntimeError):
+                super().run(outlet)
+            super().run(outlet)
+
+    monkeypatch.setattr(TcpListener, "_sweep", fails_once)
+    tcp.__class__ = Twice
+    with running(tcp, kept):
+        until(lambda: failures)
+        with connect(tcp) as connection:
+            connection.sendall(MESSAGES[0])
+        kept.wait(lambda: kept.ended)
+    assert kept.octets == MESSAGES[0]

@@ -146,3 +146,12 @@ def test_an_inherited_socket_is_for_the_url_of_its_type_and_port() -> None:
         assert take_inherited(parse_listen_url(f"tcp://127.0.0.1:{port}"), inherited) is stream
         assert take_inherited(parse_listen_url(f"udp://*:{datagrams.getsockname()[1]}"), inherited) is datagrams
         assert inherited == []
+
+
+def test_of_sockets_with_the_same_port_that_of_the_address_is_taken() -> None:
+    with bound(parse_listen_url("udp://127.0.0.1:0"), socket.SOCK_DGRAM) as one:
+        port = one.getsockname()[1]
+        with bound(parse_listen_url(f"udp://127.0.0.2:{port}"), socket.SOCK_DGRAM) as other:
+            inherited = [one, other]
+            assert take_inherited(parse_listen_url(f"udp://127.0.0.2:{port}"), inherited) is other
+            assert take_inherited(parse_listen_url(f"udp://127.0.0.3:{port}"), inherited) is one

@@ -14,6 +14,7 @@ from headwater.errors import FaultKind, TransportError
 from headwater.session.key import SessionKey
 from headwater.transport.incoming.binding import failed
 from headwater.transport.incoming.connection import Connection, prepare
+from headwater.transport.incoming.descriptors import highest_for_connections
 from headwater.transport.incoming.framing import LONGEST, framing
 from headwater.transport.incoming.listening import NOTES, SelectorListener, plain_address
 from headwater.transport.incoming.url import ListenUrl
@@ -38,6 +39,7 @@ class ConnectionListener(SelectorListener):
     of the second, and is taken out of it while the queue is full. What begins and ends connections goes on then.
     notes: sentences for people about single connections, the latest; anybody may take them out.
 
+    There are as many connections as max_sessions, and as descriptors allow: some of these are left to others.
     Memory is bounded by max_sessions: an idle connection costs about a kilobyte beside what the kernel has for it, one
     within a Message that Message, 65,535 octets at most, and message_timeout bounds how long.
     """
@@ -52,6 +54,7 @@ class ConnectionListener(SelectorListener):
         self._holders: Counter[str] = Counter()
         self._turns: deque[Connection] = deque()
         self._is_accepting = False
+        self._highest = 0
         self._rested = 0.0
         self.notes: deque[str] = deque(maxlen=NOTES)
 
@@ -65,6 +68,8 @@ class ConnectionListener(SelectorListener):
             raise TransportError(message, url=self.url.url)
         super().open()
         assert self._socket is not None
+        options = self.url.options
+        self._highest = highest_for_connections(options["max_sessions"] + options.get("max_handshakes", 0))
         try:
             self._socket.listen(self.url.options["backlog"])
         except OSError as error:
@@ -76,6 +81,8 @@ class ConnectionListener(SelectorListener):
 
     def _begin(self) -> None:
         self._data = selectors.DefaultSelector()
+        self._turns.clear()
+        self._is_accepting = False  # whatever a `run` that failed has left
         self._set_accepting(on=True)
         self._set_reading(on=True)
 
@@ -116,6 +123,10 @@ class ConnectionListener(SelectorListener):
             if not self._is_allowed(peer):
                 connection.close()
                 continue
+            if connection.fileno() >= self._highest and not self._make_room(peer):
+                self.counters["connection_limit"] += 1
+                connection.close()
+                continue
             try:
                 prepare(connection)
                 local = connection.getsockname()
@@ -146,7 +157,7 @@ class ConnectionListener(SelectorListener):
 
         So nobody can keep others away by opening connections.
         """
-        greediest, most = self._holders.most_common(1)[0]
+        greediest, most = self._holders.most_common(1)[0] if self._holders else ("", 0)
         if most <= self._holders[address] + 1:
             return False
         for one in reversed(list(self._connections.values())):

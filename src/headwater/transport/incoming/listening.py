@@ -77,6 +77,7 @@ class SelectorListener:
     def run(self, outlet: Outlet) -> None:
         assert self._wake is not None
         self._outlet, self._gathering = outlet, Gathering(outlet, self.latency, has_streams=self.has_streams)
+        self._is_paused = self._is_full = False
         self._control = selectors.DefaultSelector()
         self._control.register(self._wake[0], selectors.EVENT_READ, self._woken)
         try:

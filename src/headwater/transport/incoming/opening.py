@@ -39,12 +39,16 @@ def open_listener(url: ListenUrl, socket: sockets.socket | None = None) -> Liste
 def take_inherited(url: ListenUrl, inherited: list[sockets.socket]) -> sockets.socket | None:
     """The first of some sockets that is for that URL, taken out of the list; None if there is none.
 
-    A socket is for a URL if its type and port are, and it is of the address family that the host is of.
+    A socket is for a URL if its type and port are, and it is of the address family that the host is of; of several,
+    one with the address of the host is preferred.
     """
-    for position, one in enumerate(inherited):
-        if _fits(url, one):
-            return inherited.pop(position)
-    return None
+    fitting = [one for one in inherited if _fits(url, one)]
+    if not fitting:
+        return None
+    host = resolved(url)[1][0] if len(fitting) > 1 else ""
+    found = next((one for one in fitting if one.getsockname()[0] == host), fitting[0])
+    inherited.remove(found)
+    return found
 
 
 def _fits(url: ListenUrl, one: sockets.socket) -> bool:
