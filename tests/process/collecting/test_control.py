@@ -6,6 +6,7 @@ import json
 import os
 import socket as sockets
 import stat
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -20,7 +21,7 @@ from headwater.process.collecting.control import (
     ControlError,
     ask,
     control_path,
-    read_pointer,
+    read_pointers,
     running,
     runtime_folder,
     watch,
@@ -147,18 +148,16 @@ def test_an_error_of_ours_does_not_end_the_answers(
 
 
 def test_a_watcher_is_told_again_and_again_with_the_top_talkers(path: str, collector: FakeCollector) -> None:
+    batch = next(iter(hw.read(build.file(*build.flows(100)))))
     told = watch(path, ("sourceIPv4Address", "protocolIdentifier"), every=0.1)
     first = next(told)
     assert first["report"] == collector.said
     assert first["top"] == {"sourceIPv4Address": [], "protocolIdentifier": []}
-    batches = list(hw.read(build.file(*build.flows(100))))
-    for batch in batches:
-        for tap in collector.taps:
-            tap(batch)
-    top = next(told)["top"]
-    octets = sum(row["octetDeltaCount"] for batch in batches for row in batch.rows())
-    assert sum(one["octets"] for one in top["protocolIdentifier"]) == octets
-    assert sum(one["records"] for one in top["protocolIdentifier"]) == 100
+    for tap in collector.taps:
+        tap(batch)
+    top = next(one["top"] for one in told if one["top"]["protocolIdentifier"])
+    assert sum(one["octets"] for one in top["protocolIdentifier"]) == batch["octetDeltaCount"].sum()
+    assert sum(one["records"] for one in top["protocolIdentifier"]) == batch.num_rows
     assert all(one["value"].startswith("192.0.2.") for one in top["sourceIPv4Address"])
     assert [one["octets"] for one in top["sourceIPv4Address"]] == sorted(
         (one["octets"] for one in top["sourceIPv4Address"]), reverse=True
@@ -239,6 +238,17 @@ def test_looking_takes_a_small_share_of_the_time_and_what_is_passed_over_is_made
             talkers.add(batch)
     assert talkers._passed > 5 * talkers._seen > 0
     assert sum(one["records"] for one in talkers.take(10)["protocolIdentifier"]) == pytest.approx(10_000, rel=0.01)
+
+
+def test_talkers_with_impossible_numbers_of_octets_are_told_and_bounded() -> None:
+    talkers = TopTalkers(lambda: 0.0)
+    talkers.want(["sourceIPv4Address"])
+    records = [build.record(build.ipv4("192.0.2.1"), build.uint((1 << 64) - 1, 8))] * 10_000
+    template = build.template_set(build.template(256, (8, 4), (1, 8)))
+    for part in range(0, len(records), 1000):
+        for batch in hw.read(build.message(template, build.data_set(256, *records[part : part + 1000]))):
+            talkers.add(batch)
+    assert talkers.take(3)["sourceIPv4Address"] == [{"value": "192.0.2.1", "records": 10_000, "octets": 1 << 62}]
 
 
 def test_ipv6_talkers_are_text() -> None:
@@ -424,11 +434,49 @@ def test_collectors_are_found_by_process_folder_and_path(
 def test_what_others_left_in_a_folder_is_no_collector(tmp_path: Path) -> None:
     (tmp_path / ".headwater").mkdir()
     for text in ("", "[]", '{"control": 5}', "\xff", '{"pid": 1}'):
-        (tmp_path / ".headwater" / "collector.json").write_text(text)
-        assert read_pointer(tmp_path) is None
+        (tmp_path / ".headwater" / "1.json").write_text(text)
+        assert read_pointers(tmp_path) == []
     write_pointer(tmp_path, "/elsewhere.sock")
     control.remove_pointer(tmp_path, "/mine.sock")
-    assert read_pointer(tmp_path) == "/elsewhere.sock"
+    assert read_pointers(tmp_path) == ["/elsewhere.sock"]
+
+
+def test_several_collectors_may_write_to_one_folder(collector: FakeCollector, tmp_path: Path) -> None:
+    folder = tmp_path / "flows"
+    folder.mkdir()
+    with served(collector, tmp_path / "a.sock", folders=[folder]) as first:
+        with served(collector, tmp_path / "b.sock", folders=[folder]) as second:
+            assert set(read_pointers(folder)) == {first, second}
+            with pytest.raises(ControlError, match=r"several collectors write to .*; give one of .*a\.sock"):
+                control_path(str(folder))
+        assert control_path(str(folder)) == first
+    assert not (folder / ".headwater").exists()
+
+
+def test_all_folders_that_a_collector_writes_to_tell_where_it_is(collector: FakeCollector, tmp_path: Path) -> None:
+    folders = [tmp_path / "flows", tmp_path / "raw"]
+    for folder in folders:
+        folder.mkdir()
+    with served(collector, tmp_path / "a.sock", folders=folders) as path:
+        assert [control_path(str(folder)) for folder in folders] == [path, path]
+
+
+def test_what_the_dead_have_left_goes_with_the_next_collector(
+    collector: FakeCollector, runtime: Path, tmp_path: Path
+) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (tmp_path / "flows").mkdir()
+    runtime.mkdir(mode=0o700)
+    dead = runtime / f"{gone.pid}.sock"
+    with sockets.socket(sockets.AF_UNIX) as socket:
+        socket.bind(str(dead))
+    write_pointer(tmp_path / "flows", str(dead))
+    assert read_pointers(tmp_path / "flows") == [str(dead)]
+    with served(collector, tmp_path / "a.sock", folders=[tmp_path / "flows"]) as path:
+        assert read_pointers(tmp_path / "flows") == [path]
+        assert running() == {}
+    assert not dead.exists()
 
 
 def test_a_runtime_folder_that_others_can_write_is_refused(runtime: Path) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from headwater.process.collecting.logs import NAME, Logs
+from headwater.errors import Fault, FaultKind
+from headwater.process.collecting.logs import NAME, Logs, Note, log_event
 from headwater.process.collecting.settings import LogSettings
 
 
@@ -126,3 +127,23 @@ def test_a_line_of_status_is_cleared_first(clock: Clock) -> None:
     LOGGER.info("one")
     logs.close()
     assert stream.getvalue() == "<clear>headwater: one\n"
+
+
+def test_what_costs_no_records_is_info_and_all_else_a_warning(logs: Logs, stream: io.StringIO) -> None:
+    log_event(Fault(FaultKind.FRAMING_LOST, 16, key="192.0.2.1:5000"))
+    log_event(Fault(FaultKind.SEQUENCE_SUSPECT, 16, key="192.0.2.1:5000"))
+    log_event("sink flows/: writes again")
+    assert stream.getvalue().splitlines() == [
+        "headwater: warning: 192.0.2.1:5000: framing_lost at octet 16",
+        "headwater: 192.0.2.1:5000: sequence_suspect at octet 16",
+        "headwater: warning: sink flows/: writes again",
+    ]
+
+
+def test_notes_about_connections_are_alike(logs: Logs, stream: io.StringIO) -> None:
+    for port in range(1000):
+        log_event(Note(f"tls://192.0.2.1:{port}: refused, certificate has expired"))
+        log_event(f"sentence {port}")
+    lines = stream.getvalue().splitlines()
+    assert sum("refused" in line for line in lines) == 5
+    assert sum("sentence" in line for line in lines) > 100

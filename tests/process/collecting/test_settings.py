@@ -94,6 +94,7 @@ def test_what_counts_instead_of_the_file_is_checked_alike(tmp_path: Path) -> Non
         ("{}\nlatency = -1", "at `latency`: -1 is no quantity"),
         (f"{{}}\nlatency = {10**400}", "at `latency`: 1000000"),
         ("{}\nlatency = nan", "at `latency`: nan is no quantity"),
+        ("{}\nbuffer = [1]", "at `buffer`: [1] is no quantity"),
         ("{}\nbuffer = true", "at `buffer`: True is no quantity"),
         ('{}\nbuffer = "1k"', "at `buffer`: is 1k; it must be 1M at least"),
         ("{}\nworkers = 0", "at `workers`: Expected a whole number >= 1, got 0"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +14,9 @@ import pytest
 
 import headwater as hw
 from headwater.errors import HeadwaterError
+from headwater.process.collecting.ledger import CollectorReport
+from headwater.process.collecting.settings import settings_of
+from headwater.process.collecting.workers import Workers, _Worker
 from tests.process.collecting.sending import UdpSender, message, port_of, until
 
 TWO = "udp://127.0.0.1:0?workers=2"
@@ -67,3 +72,130 @@ def test_what_is_wrong_in_a_worker_is_told_and_nothing_is_left(tmp_path: Path) -
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(HeadwaterError, match="file"):
         hw.Collector(TWO, sinks=[tmp_path / "file"]).start()
+
+
+def test_a_worker_may_be_stopped_twice(tmp_path: Path) -> None:
+    with hw.Collector(TWO, sinks=[tmp_path / "flows"]) as collector:
+        UdpSender(port_of(collector)).send(message(0))
+        until(lambda: collector.report().totals.get("messages") == 1, "the Message")
+        collector.stop()
+    assert collector.is_whole
+    assert collector.flush()
+    assert collector.report().is_clean
+
+
+def test_what_a_worker_that_is_killed_had_not_stored_is_counted_as_lost(tmp_path: Path) -> None:
+    with hw.Collector(TWO, sinks=[tmp_path / "flows"]) as collector:
+        UdpSender(port_of(collector)).send(message(0, records=3))
+        until(lambda: collector.report().totals.get("records") == 3, "the records")
+        mine = next(one["pid"] for one in collector.report().workers if one["records"])
+        os.kill(mine, signal.SIGKILL)
+        until(lambda: all(one["pid"] != mine for one in collector.report().workers), "the replacement")
+        until(lambda: len(collector.report().workers) == 2, "its report")
+    report = collector.report()
+    assert report.losses == {"records_lost": 3, "workers_died": 1}
+    assert report.totals["records"] == 3
+
+
+def test_workers_that_die_again_and_again_leave_one_report(tmp_path: Path) -> None:
+    workers = Workers(settings_of(TWO, [tmp_path / "flows"]), [], lambda text: None)
+    worker = _Worker(0, {}, [])
+    worker._process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
+    worker._process.wait()
+    workers._workers.append(worker)
+    for number in range(50):
+        workers._last[0] = _said(number)
+        workers._bury(worker)
+    report = workers.report()
+    assert len(report.exporters) == len(report.sinks) == len(report.listeners) == 1
+    assert report.totals["records"] == report.totals["records_written"] == sum(range(50))
+    assert report.exporters[0]["faults"] == {"version": 50}
+    assert len(report.warnings) < 5
+
+
+def test_an_ipv6_address_with_port_0_is_shared(tmp_path: Path) -> None:
+    try:
+        with hw.Collector("udp://[::0]:0?workers=2", sinks=[tmp_path / "flows"]) as collector:
+            UdpSender(port_of(collector)).send(message(0))
+            until(lambda: collector.report().totals.get("messages") == 1, "the Message")
+    except hw.TransportError as error:
+        pytest.skip(str(error))
+
+
+def test_a_flush_may_take_as_long_as_records_wait_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headwater.process.collecting.workers._ASK_S", 0.5)
+    with hw.Collector(TWO, sinks=[tmp_path / "flows"], latency=1) as collector:
+        assert collector.flush(timeout=0.5)
+        assert not collector.report().warnings
+
+
+def _said(number: int) -> CollectorReport:
+    exporter = {"exporter": "192.0.2.1:5", "transport": "udp", "listener": TWO, "records": number, "versions": [10]}
+    sink = {"name": "parquet:flows", "records": number, "records_written": number, "records_lost": 0}
+    times = {"first_seen": 1.0 + number, "last_seen": 2.0 + number}
+    return CollectorReport(
+        "running",
+        1.0,
+        2.0,
+        7,
+        listeners=[{"url": TWO, "transport": "udp", "worker": 0, "datagrams": number}],
+        exporters=[{**exporter, **times, "faults": {"version": 1}}],
+        sinks=[{**sink, "is_blocked": False, "last_error": ""}],
+    )
+
+
+def test_what_the_kernel_drops_while_no_worker_is_there_is_counted(tmp_path: Path) -> None:
+    with hw.Collector(f"{TWO}&receive_buffer=4K", sinks=[tmp_path / "flows"]) as collector:
+        sender = UdpSender(port_of(collector))
+        sender.send(message(0))
+        until(lambda: collector.report().totals.get("messages") == 1, "the Message")
+        mine = next(one["pid"] for one in collector.report().workers if one["records"])
+        os.kill(mine, signal.SIGKILL)
+        until(lambda: any("has died" in warning for warning in collector.report().warnings), "its death")
+        sender.send(*[message(1 + i) for i in range(500)])
+        until(lambda: collector.report().totals.get("kernel_drops"), "the drops")
+    totals = collector.report().totals
+    assert totals["datagrams"] + totals["kernel_drops"] == 501
+
+
+def test_a_worker_whose_parent_is_gone_stores_what_it_has_and_ends(tmp_path: Path) -> None:
+    settings = settings_of("udp://127.0.0.1:0", [tmp_path / "flows"], control="")
+    worker = _Worker(0, settings.to_dict(), [])
+    worker.start()
+    answer = worker.ask({"do": "report"}, 10)
+    assert answer is not None
+    UdpSender(int(answer["addresses"][0].rpartition(":")[2])).send(message(0))
+    assert worker._process is not None
+    assert worker._socket is not None
+    worker._lines.close()
+    worker._socket.close()
+    assert worker._process.wait(10) == 0
+    assert _rows(tmp_path / "flows") == {0: 1}
+
+
+def test_an_interrupt_while_workers_drain_ends_them_at_once(tmp_path: Path) -> None:
+    collector = hw.Collector(TWO, sinks=[tmp_path / "flows"])
+    collector.start()
+    pids = [one["pid"] for one in collector.report().workers]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)  # so that none comes to its end
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            collector.stop(drain=100)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_workers_import_nothing_from_the_folder_they_are_started_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "msgspec.py").write_text("raise SystemExit(7)")
+    monkeypatch.chdir(tmp_path)
+    with hw.Collector(TWO, sinks=[tmp_path / "flows"]) as collector:
+        assert len(collector.report().workers) == 2

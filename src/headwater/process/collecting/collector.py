@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -16,7 +17,7 @@ from headwater.process.collecting.endpoints import Endpoints
 from headwater.process.collecting.engine import Engine, Stage
 from headwater.process.collecting.handing import Handing
 from headwater.process.collecting.ledger import CollectorReport
-from headwater.process.collecting.logs import log_event
+from headwater.process.collecting.logs import NAME, log_event
 from headwater.process.collecting.outflow import Outflow, as_sink
 from headwater.process.collecting.settings import PROVENANCE, CollectingSettings, SinkSettings, settings_of
 from headwater.process.collecting.workers import Workers, num_workers
@@ -81,13 +82,17 @@ class Collector:
         self._wanted = _wanted(settings)
         self._wanted.decoder(None)  # a name that means nothing is told at once
         self._inherited, self._worker = list(sockets), worker
-        self._tell = on_event
+        self._on_event = on_event
         self._listeners: list[Listener] = []
         self._engine: Engine | Workers | None = None
         self._handing: Handing | None = None
         self._endpoints = Endpoints(self, on_reload or self._reread)
         self._asked_to_stop = threading.Event()
         self._was_whole = True
+
+    def __repr__(self) -> str:
+        state = "running" if self.is_running else "not running"
+        return f"<Collector {', '.join(self.addresses or self.settings.listen)}: {state}>"
 
     # ---------------------------------------------------------------- running
 
@@ -301,6 +306,12 @@ class Collector:
         self._handing = Handing()
         self.start()
         return self._handing
+
+    def _tell(self, event: Event | str) -> None:
+        try:
+            self._on_event(event)
+        except Exception:  # who is told shall not end the thread that tells
+            logging.getLogger(NAME).exception("on_event has failed", extra={"kind": "on_event"})
 
     def _reread(self) -> list[str]:
         return self.reload(self.settings)

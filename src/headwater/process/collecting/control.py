@@ -11,6 +11,7 @@ import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, Final
+from zlib import crc32
 
 import msgspec
 
@@ -25,8 +26,9 @@ TALKERS: Final = (
     "destinationTransportPort",
 )
 """Columns that `watch` counts unless it is asked for others."""
-POINTER: Final = Path(".headwater") / "collector.json"
-"""In the folder of a sink: where its process is to be asked."""
+POINTERS: Final = ".headwater"
+"""In the folder of a sink: files that say where the processes that write to it are to be asked."""
+_MOST_POINTERS: Final = 64
 _SYSTEM: Final = "/run/headwater"
 _LONGEST_ANSWER: Final = 64 << 20
 _PIECE: Final = 1 << 16
@@ -67,12 +69,27 @@ def _own_folders() -> list[Path]:
 def running() -> dict[int, str]:
     """Control sockets of the collectors that answer, by process id."""
     found: dict[int, str] = {}
-    for folder in dict.fromkeys([*_own_folders(), Path(_SYSTEM)]):
+    own = _own_folders()
+    for folder in dict.fromkeys([*own, Path(_SYSTEM)]):
         with contextlib.suppress(OSError):
             for path in sorted(folder.glob("*.sock")):
-                if path.stem.isdecimal() and is_alive(str(path)):
+                if not path.stem.isdecimal():
+                    continue
+                if is_alive(str(path)):
                     found.setdefault(int(path.stem), str(path))
+                elif folder in own and not _is_process(int(path.stem)):
+                    path.unlink(missing_ok=True)  # it was killed
     return found
+
+
+def _is_process(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def is_alive(path: str) -> bool:
@@ -109,10 +126,12 @@ def control_path(target: str | None = None) -> str:
     with contextlib.suppress(HeadwaterError):
         place = place if place.is_dir() else Path(place_of(target))
     if place.is_dir():
-        pointer = read_pointer(place)
-        if pointer is None or not is_alive(pointer):
+        writing = [path for path in read_pointers(place) if is_alive(path)]
+        if not writing:
             raise ControlError(f"no running collector writes to {target}")
-        return pointer
+        if len(writing) > 1:
+            raise ControlError(f"several collectors write to {target}; give one of {', '.join(writing)}")
+        return writing[0]
     raise ControlError(f"{target} is no control socket, no folder of a collector and no process id")
 
 
@@ -125,10 +144,19 @@ def _only_one() -> str:
     return next(iter(found.values()))
 
 
-def read_pointer(folder: Path) -> str | None:
-    """The control socket of the collector that writes to a folder, None if none says so."""
+def read_pointers(folder: Path) -> list[str]:
+    """The control sockets of the collectors that say that they write to a folder; not all of them may be running."""
+    found: dict[str, None] = {}
+    for pointer in sorted(folder.glob(f"{POINTERS}/*.json"))[:_MOST_POINTERS]:
+        path = _read_pointer(pointer)
+        if path is not None:
+            found[path] = None
+    return list(found)
+
+
+def _read_pointer(pointer: Path) -> str | None:
     try:
-        with (folder / POINTER).open("rb") as file:
+        with pointer.open("rb") as file:
             said = json.loads(file.read(_PIECE))
     except (OSError, ValueError):
         return None
@@ -137,20 +165,31 @@ def read_pointer(folder: Path) -> str | None:
 
 
 def write_pointer(folder: Path, control: str) -> None:
-    """Say in a folder that this process writes to it, and where it is to be asked. Raises OSError."""
-    pointer = folder / POINTER
-    pointer.parent.mkdir(exist_ok=True)
-    new = pointer.with_name(f"{pointer.name}.{os.getpid()}")
+    """Say in a folder that this process writes to it, and where it is to be asked; what the dead have said goes.
+
+    Raises OSError.
+    """
+    (folder / POINTERS).mkdir(exist_ok=True)
+    for old in folder.glob(f"{POINTERS}/*.json"):
+        path = _read_pointer(old)
+        if path is not None and not is_alive(path):
+            old.unlink(missing_ok=True)
+    pointer = _pointer(folder, control)
+    new = pointer.with_name(f"{pointer.name}.new")
     new.write_text(json.dumps({"control": control, "pid": os.getpid()}))
     new.replace(pointer)
 
 
 def remove_pointer(folder: Path, control: str) -> None:
-    """Take that back, unless another process has taken the folder over."""
-    if read_pointer(folder) == control:
-        with contextlib.suppress(OSError):
-            (folder / POINTER).unlink()
-            (folder / POINTER).parent.rmdir()
+    """Take that back."""
+    with contextlib.suppress(OSError):
+        _pointer(folder, control).unlink(missing_ok=True)
+        (folder / POINTERS).rmdir()  # which is refused while others are there
+
+
+def _pointer(folder: Path, control: str) -> Path:
+    """A process may have several collectors."""
+    return folder / POINTERS / f"{os.getpid()}-{crc32(os.fsencode(control)):08x}.json"
 
 
 # ---------------------------------------------------------------- asking

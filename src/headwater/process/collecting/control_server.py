@@ -85,7 +85,7 @@ class _Client:
 class ControlServer:
     """Answers on a Unix socket in a thread of its own.
 
-    path: None = in the runtime directory. folders: of sinks, in the first of which it is told where to ask.
+    path: None = in the runtime directory. folders: of sinks, in which it is told where to ask.
     reload: reads the settings again; what waits for a restart. None = there is no file to read them from.
     """
 
@@ -100,7 +100,7 @@ class ControlServer:
         self.path = path or ""
         self._collector = collector
         self._reload = reload
-        self._folder = next((Path(folder) for folder in folders), None)
+        self._folders = [Path(folder) for folder in folders]
         self._clients: dict[sockets.socket, _Client] = {}
         self._talkers = TopTalkers()
         self._remove_tap: Callable[[], None] | None = None
@@ -124,9 +124,9 @@ class ControlServer:
         for end in (self._near, self._far):
             end.setblocking(False)
         self._selector.register(self._near, selectors.EVENT_READ)
-        if self._folder is not None:
+        for folder in self._folders:
             with contextlib.suppress(OSError):  # then `headwater query` does not find it
-                write_pointer(self._folder, self.path)
+                write_pointer(folder, self.path)
         self._thread.start()
 
     def close(self) -> None:
@@ -136,8 +136,8 @@ class ControlServer:
         self._is_stopping = True
         self._wake()
         self._thread.join(5)
-        if self._folder is not None:
-            remove_pointer(self._folder, self.path)
+        for folder in self._folders:
+            remove_pointer(folder, self.path)
         with contextlib.suppress(OSError):
             found = os.stat(self.path)  # noqa: PTH116
             if (found.st_dev, found.st_ino) == self._inode:  # and not that of a process that took over
@@ -260,8 +260,8 @@ class ControlServer:
             case "reload":
                 self._answer(client, self._reloaded())
             case "stop":
-                self._answer(client, {"ok": True})
                 self._collector.request_stop()
+                self._answer(client, {"ok": True})
             case "watch":
                 self._watch(client, request)
             case _:

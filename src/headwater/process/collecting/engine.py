@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from headwater.batch.batch import Batch
+from headwater.errors import TransportError
 from headwater.process.collecting.lane import Lane
 from headwater.process.collecting.ledger import CollectorReport
 from headwater.process.collecting.logs import NAME, Note
@@ -37,6 +38,7 @@ _RETRY_S: Final = 1.0
 _ANSWER_S: Final = 2.0
 """How long the thread that decodes may take to answer before older counts are shown."""
 _HANDED_S: Final = 0.05
+_MOST_WARNINGS: Final = 100
 _GIVE_UP_S: Final = 1.0
 """What a thread gets beyond the time that was left."""
 
@@ -72,6 +74,9 @@ class Engine:
         self._threads: list[threading.Thread] = []
         self._collecting: threading.Thread | None = None
         self._is_ending = self._is_over = False
+        self._is_whole = True
+        self._stopping = threading.Lock()
+        self._missing_before = 0
         self._deadline = float("inf")
         self._started = time.time()
         self._clock = self._started - time.monotonic()
@@ -86,19 +91,29 @@ class Engine:
         """Begin: Templates of the last time are known before the first datagram is decoded."""
         for lane in self._lanes:
             if lane.has_state:
-                self.warnings += self._saving.load(lane)
+                self._warn(self._saving.load(lane))
         self._collecting = threading.Thread(target=self._collect, name="headwater-collecting", daemon=True)
         self._collecting.start()
         for lane in self._lanes:
             lane.listener.latency = float(self.settings.latency)
-            outlet = LaneOutlet(self._queue, partial(self._take, lane), self._is_allowed)
+            joins = partial(getattr, lane, "is_scattered")
+            outlet = LaneOutlet(self._queue, partial(self._take, lane), self._is_allowed, joins)
             name = f"headwater-{lane.name}"
             self._threads.append(threading.Thread(target=self._receive, args=(lane, outlet), name=name, daemon=True))
         for thread in self._threads:
             thread.start()
 
     def stop(self, drain_s: float) -> bool:
-        """Take what has come, store it, end; whether all of it was stored within `drain_s` seconds."""
+        """Take what has come, store it, end; whether all of it was stored within `drain_s` seconds.
+
+        Whoever asks again, or meanwhile, gets the same answer.
+        """
+        with self._stopping:
+            if self._final is None:
+                self._is_whole = self._stop(drain_s)
+            return self._is_whole
+
+    def _stop(self, drain_s: float) -> bool:
         self._deadline = time.monotonic() + drain_s
         self._is_ending = True
         for lane in self._lanes:
@@ -113,6 +128,8 @@ class Engine:
         is_whole = not any(thread.is_alive() for thread in (*self._threads, *filter(None, [self._collecting])))
         if not is_whole:
             self._pipeline["abandoned_octets"] += self._queue.octets
+            for outflow in self.outflows:
+                outflow.is_cut_off = True
         self._final = self._report("stopped", is_stale=not is_whole)
         return is_whole
 
@@ -144,20 +161,15 @@ class Engine:
 
     def flush(self, timeout: float) -> bool:
         """Store all that has arrived by now; whether that was done in time."""
+        if self._final is not None:
+            return self._is_whole
         time.sleep(2 * float(self.settings.latency) + _HANDED_S)  # what was received has been handed over by then
-        done: Future[None] = Future()
-
-        def flush() -> None:
-            for outflow in self.outflows:
-                self._give(outflow, outflow.sink.flush)
-            done.set_result(None)
-
-        self._queue.put(0, flush)
+        done: Future[bool] = Future()
+        self._queue.put(0, lambda: done.set_result(self._flush()))
         try:
-            done.result(timeout)
+            return done.result(timeout)
         except TimeoutError:
             return False
-        return True
 
     def tap(self, see: Callable[[Batch], object]) -> Callable[[], None]:
         """Let somebody see all batches, in the thread that decodes; what is returned ends that."""
@@ -173,9 +185,16 @@ class Engine:
 
         Raises TransportError, with nothing changed, if a certificate cannot be used.
         """
-        for lane in self._lanes:
-            lane.listener.reload()
-        self.settings = settings
+        before, self.settings = self.settings, settings  # listeners ask again who may speak
+        try:
+            for lane in self._lanes:
+                lane.listener.reload()
+        except BaseException:
+            self.settings = before
+            for lane in self._lanes:
+                with suppress(TransportError):
+                    lane.listener.reload()
+            raise
         self._queue.limit = int(settings.buffer)
         for lane in self._lanes:
             lane.listener.latency = float(settings.latency)
@@ -213,20 +232,20 @@ class Engine:
 
     def _take(self, lane: Lane, block: Block | FeedWork | StoreWork) -> None:
         if isinstance(block, StoreWork):
-            for outflow in self.outflows:
-                self._give(outflow, outflow.sink.flush)
-            block.finish(is_stored=not any(outflow.is_over for outflow in self.outflows))
+            block.finish(is_stored=self._flush() and self._is_all_stored())
             return
         if isinstance(block, Block):
             self._store_block(lane, block)
-        wants = bool(self._taps) or any(not one.takes_blocks and not one.is_over for one in self.outflows)
+        wants = bool(self._taps) or any(
+            not one.takes_blocks and (one.has_failed or not one.is_over) for one in self.outflows
+        )
         take: Any = lane.take
         for batch in take(block, self._clock + time.monotonic(), decode=wants):
             self._pass_on(batch, self._stages)
 
     def _store_block(self, lane: Lane, block: Block) -> None:
         for outflow in self.outflows:
-            if outflow.takes_blocks and not outflow.is_over:
+            if outflow.takes_blocks:
                 sink: Any = outflow.sink
                 write = partial(sink.write_block, block, lane.listener.transport, lane.listener.address)
                 self._give(outflow, write, len(block.datagrams))
@@ -252,16 +271,30 @@ class Engine:
             with suppress(Exception):  # who only looks shall not disturb
                 tap(batch)
         for outflow in self.outflows:
-            if not outflow.takes_blocks and not outflow.is_over:
+            if not outflow.takes_blocks:
                 sink: Any = outflow.sink
                 self._give(outflow, partial(sink.write, batch), batch.num_rows)
 
     # ---------------------------------------------------------------- sinks
 
-    def _give(self, outflow: Outflow, give: Callable[[], object], records: int = 0) -> None:
-        """Call a sink; while it cannot put down what it has, nothing goes on but answers."""
+    def _flush(self) -> bool:
+        """Have all sinks store what they were given; whether they could."""
+        done = [self._give(outflow, outflow.sink.flush) for outflow in self.outflows]
+        return all(done)
+
+    def _is_all_stored(self) -> bool:
+        """Whether no record was lost since it was asked last."""
+        before, pipeline = self._missing_before, self._pipeline
+        of_sinks = sum(outflow.records_missing for outflow in self.outflows)
+        self._missing_before = of_sinks + pipeline["stage_errors"] + pipeline["internal_errors"]
+        goes_nowhere = bool(self.outflows) and all(outflow.takes_blocks for outflow in self.outflows)
+        return self._missing_before == before and not goes_nowhere
+
+    def _give(self, outflow: Outflow, give: Callable[[], object], records: int = 0) -> bool:
+        """Call a sink; while it cannot put down what it has, nothing goes on but answers. Whether it has done it."""
         if outflow.is_over:
-            return
+            outflow.refused += records if outflow.has_failed else 0
+            return not outflow.has_failed
         outflow.busy_since = time.monotonic()
         try:
             give()
@@ -270,15 +303,18 @@ class Engine:
             outflow.sink.abandon()
             self._on_over()
         except OSError as error:
-            self._wait_for(outflow, error)
+            return self._wait_for(outflow, error)
         except Exception as error:
             outflow.refused += records
             outflow.last_error = f"{type(error).__name__}: {error}"
             self._broken(f"sink {outflow.name}: {records} records are lost")
+            return False
         finally:
             outflow.busy_since = None
+        return True
 
-    def _wait_for(self, outflow: Outflow, error: OSError) -> None:
+    def _wait_for(self, outflow: Outflow, error: OSError) -> bool:
+        """Try again until it works, or until the end; whether it works."""
         outflow.is_blocked = True
         while True:
             outflow.last_error = f"{error.strerror or error}"
@@ -295,12 +331,16 @@ class Engine:
                 error = again
                 if time.monotonic() >= self._deadline:
                     outflow.sink.abandon()
-                    outflow.is_over = True
-                    return
+                    outflow.is_over = outflow.has_failed = True
+                    return False
+            except Exception as bad:
+                outflow.is_blocked, outflow.last_error = False, f"{type(bad).__name__}: {bad}"
+                self._broken(f"sink {outflow.name}: what it could not write may be lost")
+                return False
             else:
                 outflow.is_blocked, outflow.last_error = False, ""
                 self._tell(f"sink {outflow.name}: writes again")
-                return
+                return True
 
     # ---------------------------------------------------------------- time
 
@@ -309,18 +349,28 @@ class Engine:
         for outflow in self.outflows:
             self._give(outflow, partial(outflow.sink.tick, time.time()))
         for lane in self._lanes:
-            notes = getattr(lane.listener, "notes", ())
-            while notes:
-                self._tell(Note(notes.popleft()))
-            lane.tick(self._clock + now, float(self.settings.idle_exporter))
-            if lane.has_state:
-                self.warnings += self._saving.save(lane, now)
+            try:
+                self._tell_notes(lane)
+                lane.tick(self._clock + now, float(self.settings.idle_exporter))
+                if lane.has_state:
+                    self._warn(self._saving.save(lane, now))
+            except Exception:
+                self._broken(f"{lane.name}: what is to be done from time to time failed")
+
+    def _tell_notes(self, lane: Lane) -> None:
+        notes: Any = getattr(lane.listener, "notes", ())
+        for _ in range(len(notes)):  # and not what comes meanwhile
+            self._tell(Note(notes.popleft()))
 
     def _end(self) -> None:
-        self.warnings += self._saving.close([lane for lane in self._lanes if lane.has_state])
-        for lane in self._lanes:
-            for batch in lane.close():
-                self._pass_on(batch, self._stages)
+        try:
+            self._warn(self._saving.close([lane for lane in self._lanes if lane.has_state]))
+            for lane in self._lanes:
+                self._tell_notes(lane)
+                for batch in lane.close():
+                    self._pass_on(batch, self._stages)
+        except Exception:  # sinks are to be closed all the same
+            self._broken("ending failed")
         for outflow in self.outflows:
             self._give(outflow, outflow.sink.close)
         self._is_over = True
@@ -356,6 +406,11 @@ class Engine:
             "sessions": listener.num_sessions,
             **listener.counters,
         }
+
+    def _warn(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            if text not in self.warnings and len(self.warnings) < _MOST_WARNINGS:
+                self.warnings.append(text)
 
     def _broken(self, what: str) -> None:
         self._pipeline["internal_errors"] += 1

@@ -77,10 +77,10 @@ class Exporters:
         self._known: dict[SessionKey | None, Exporter] = {}
         self._others = Exporter(None)
 
-    def arrived(self, datagrams: Datagrams) -> None:
-        """Count datagrams by who sent them."""
+    def arrived(self, datagrams: Datagrams) -> int:
+        """Count datagrams by who sent them; how many those were."""
         if not len(datagrams):
-            return
+            return 0
         peer = datagrams.peer
         counts = np.bincount(peer)
         octets = np.bincount(peer, datagrams.end - datagrams.start)
@@ -88,12 +88,14 @@ class Exporters:
         first, last = np.zeros((2, len(counts)), np.int64)
         last[peer] = datagrams.received  # of equal indices, the last one holds
         first[peer[::-1]] = datagrams.received[::-1]
-        for number in heard.tolist():
+        columns = [column[heard].tolist() for column in (counts, octets, first, last)]
+        for number, count, size, begin, end in zip(heard.tolist(), *columns, strict=True):
             one = self.of(datagrams.keys[number])
-            one.datagrams += int(counts[number])
-            one.octets += int(octets[number])
-            one.first_seen = one.first_seen or int(first[number])
-            one.last_seen = int(last[number])
+            one.datagrams += count
+            one.octets += int(size)
+            one.first_seen = one.first_seen or begin
+            one.last_seen = end
+        return len(heard)
 
     def dropped(self, key: SessionKey, datagrams: int) -> None:
         """Count datagrams that were received and given up."""
@@ -147,7 +149,7 @@ class Exporters:
             rest += living.get(one.key, ())
         where = {"transport": transport, "listener": listener}
         out = [_to_dict(one, living.get(one.key, []), where) for one in shown[:KEPT]]
-        if others.datagrams or others.ended or rest:
+        if others != Exporter(None) or rest:
             out.append({**_to_dict(others, rest, where), "exporter": OTHERS})
         return out
 

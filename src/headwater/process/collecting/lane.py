@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _IDLE_EVERY_S: Final = 30.0
 _MOST_USED: Final = 0.9
+_FEW: Final = 64
+"""Datagrams of an exporter at once."""
 _KEPT: Final = 0.75
 """Of the limit of sessions: when so many are used, those heard of the longest ago are forgotten, down to this part."""
 
@@ -33,6 +35,7 @@ _KEPT: Final = 0.75
 class Lane:
     """What one listener receives. All but the constructor is for the thread that decodes.
 
+    is_scattered: the last block had few datagrams of each exporter, so that several blocks at once are cheaper.
     tell: is told faults and gaps, for the log.
     """
 
@@ -45,6 +48,7 @@ class Lane:
     ) -> None:
         self.listener = listener
         self.exporters = Exporters()
+        self.is_scattered = False
         self._tell = tell
         self._with_options = settings.with_options
         self._limits = settings.session_limits
@@ -63,15 +67,18 @@ class Lane:
 
     def take(self, block: Block, now: float, *, decode: bool) -> Iterator[Batch]:
         """Batches of a block. now: by a clock that does not jump. decode: whether anybody wants them."""
-        self.exporters.arrived(block.datagrams)
+        heard = self.exporters.arrived(block.datagrams)
+        self.is_scattered = heard * _FEW > len(block.datagrams)
         for key, count in block.dropped.items():
             self.exporters.dropped(key, count)
         for fault in block.faults:
             self._note(fault)
-        if len(block.datagrams):
-            yield from self._batches(self._session.receive_datagrams(block.datagrams, now=now), decode=decode)
-        if block.ended:
-            self._end(*self._session.forget(set(block.ended)))
+        try:
+            if len(block.datagrams):
+                yield from self._batches(self._session.receive_datagrams(block.datagrams, now=now), decode=decode)
+        finally:  # whatever became of their data, these sessions are over, and their keys may come back
+            if block.ended:
+                self._end(*self._session.forget(set(block.ended)))
 
     def tick(self, now: float, idle_s: float) -> None:
         """What time brings: exporters that fell silent are forgotten, and at once where there are too many."""
@@ -128,14 +135,14 @@ class Lane:
                         self._tables.learn(self._options_decoder.decode(event))
             else:
                 self._note(event)
-        for sets in runs:
-            if sets.template.scope_count and not self._with_options:
-                continue
-            if decode:
-                batch = self._decoder.decode(sets)
-                for fault in batch.faults:
-                    self._note(fault)
-                yield batch
+        if not decode:
+            return
+        if not self._with_options:
+            runs = [sets for sets in runs if not sets.template.scope_count]
+        for batch in self._decoder.decode_all(runs):
+            for fault in batch.faults:
+                self._note(fault)
+            yield batch
 
     def _note(self, event: Event) -> None:
         if isinstance(event, Fault):

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from headwater.process.collecting.exporters import KEPT, OTHERS
 from headwater.process.source_report import COSTLY
 
 FORMAT: Final = "headwater.collector"
 _COSTLY: Final = frozenset(map(str, COSTLY))
 _LOSSES: Final = (
     "lost", "lost_messages", "dropped_datagrams", "kernel_drops", "records_lost", "records_refused", "stage_errors",
-    "internal_errors", "truncated", "abandoned_octets",
+    "internal_errors", "truncated", "abandoned_octets", "workers_died",
 )  # fmt: skip
 """Totals that say that something is missing."""
+_STATES: Final = frozenset({"sessions", "busy_s"})
+"""What is so now, of which that of a process that is no more counts for nothing."""
 _NOT_SUMMED: Final = frozenset({"first_seen", "last_seen", "worker", "receive_buffer", "limit", "busy_s", "domains"})
 
 
@@ -53,7 +56,11 @@ class CollectorReport:
         _add(of_listeners, self.listeners)
         for name, count in of_listeners.items():
             sums.setdefault(name, count)
-        _add(sums, [{k: v for k, v in sink.items() if k.startswith("records_")} for sink in self.sinks])
+        for sink in self.sinks:
+            counts = {k: v for k, v in sink.items() if k.startswith("records_")}
+            if sink.get("counts") == "messages":  # it knows of no records; what it has lost is told all the same
+                counts.pop("records_written", None)
+            _add(sums, [counts])
         _add(sums, [self.pipeline])
         return dict(sums)
 
@@ -106,6 +113,34 @@ class CollectorReport:
         names = ("state", "started", "now", "pid", "worker", "listeners", "exporters", "sinks", "queue", "pipeline")
         return cls(**{name: found[name] for name in (*names, "warnings", "is_stale", "workers")})
 
+    def cut_off(self) -> CollectorReport:
+        """The last word of a process that has died: what waited in it is lost."""
+        waited = self.queue.get("octets", 0)
+        pipeline = Counter(self.pipeline) + Counter(workers_died=1, abandoned_octets=waited)
+        sinks = [
+            {**one, "records_lost": max(one["records"] - one["records_written"], one["records_lost"])}
+            for one in self.sinks
+        ]
+        listeners = [{**one, "sessions": 0} for one in self.listeners]
+        return replace(self, queue={}, pipeline=dict(pipeline), sinks=sinks, listeners=listeners)
+
+    def following(self, before: CollectorReport) -> CollectorReport:
+        """What this process has counted and the one did whose place it has taken."""
+        exporters = _joined([*before.exporters, *self.exporters], "exporter", "transport", "listener")
+        exporters.sort(key=lambda one: float(one["last_seen"]), reverse=True)
+        if len(exporters) > KEPT:
+            rest = ({**one, "exporter": OTHERS} for one in exporters[KEPT:])
+            exporters[KEPT:] = _joined(rest, "exporter", "transport", "listener")
+        return replace(
+            self,
+            started=min(before.started, self.started),
+            listeners=_joined([*before.listeners, *self.listeners], "url", "worker"),
+            exporters=exporters,
+            sinks=_joined([*before.sinks, *self.sinks], "name"),
+            pipeline=dict(Counter(before.pipeline) + Counter(self.pipeline)),
+            warnings=list(dict.fromkeys([*before.warnings, *self.warnings])),
+        )
+
     @classmethod
     def merged(cls, reports: Iterable[CollectorReport], *, pid: int) -> CollectorReport:
         """One report of the processes that share the work."""
@@ -122,12 +157,34 @@ class CollectorReport:
             pid=pid,
             listeners=[one for part in parts for one in part.listeners],
             exporters=[one for part in parts for one in part.exporters],
-            sinks=[one for part in parts for one in part.sinks],
+            sinks=[{"worker": part.worker, **one} for part in parts for one in part.sinks],
             queue=dict(queue),
             pipeline=dict(pipeline),
             warnings=[one for part in parts for one in part.warnings],
             is_stale=any(part.is_stale for part in parts),
         )
+
+
+def _joined(parts: Iterable[Mapping[str, Any]], *names: str) -> list[dict[str, Any]]:
+    """Those that have the same names as one, with all that they have counted."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for part in parts:
+        mark = tuple(part.get(name) for name in names)
+        before = found.get(mark)
+        found[mark] = dict(part) if before is None else {**before, **part, **_sums(before, part)}
+    return list(found.values())
+
+
+def _sums(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    sums: Counter[str] = Counter()
+    _add(sums, [one, other])
+    out: dict[str, Any] = {name: count for name, count in sums.items() if name not in _STATES}
+    if "faults" in one:
+        out["faults"] = dict(Counter(one["faults"]) + Counter(other["faults"]))
+        out["versions"] = sorted({*one["versions"], *other["versions"]})
+        out["first_seen"] = min(filter(None, (one["first_seen"], other["first_seen"])), default=0.0)
+        out["last_seen"] = max(one["last_seen"], other["last_seen"])
+    return out
 
 
 def _add(sums: Counter[str], parts: Iterable[Mapping[str, Any]]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from headwater.errors import HeadwaterError
+from headwater.process.collecting.logs import NAME
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -31,7 +32,7 @@ _LABELS: Final = {
     "listener": ("listener", "transport", "worker"),
     "sink": ("sink", "worker"),
 }
-_LOG: Final = logging.getLogger("headwater.collector")
+_LOG: Final = logging.getLogger(NAME)
 
 
 class ReportMetrics:

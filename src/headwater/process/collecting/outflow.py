@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from headwater.sinks.collecting import SinkCounters
@@ -17,14 +18,16 @@ if TYPE_CHECKING:
 class Outflow:
     """A sink in use. is_blocked: it cannot put down what it has, and is given nothing more until it can.
 
-    refused: records that it raised something else than an OSError for; they are not stored.
+    refused: records that it raised something else than an OSError for, or that came after it had failed.
+    has_failed: it was given up with what it could not put down. is_over: it is given nothing more for that reason, or
+    as who reads it has seen enough. is_cut_off: it did not come to its end, so what waits in it is lost.
     busy_since: by time.monotonic(), since when a call of it goes on; None = none does.
     """
 
     def __init__(self, sink: BatchSink | BlockSink) -> None:
         self.sink = sink
         self.takes_blocks = hasattr(sink, "write_block")
-        self.is_blocked = self.is_over = False
+        self.is_blocked = self.is_over = self.has_failed = self.is_cut_off = False
         self.refused = 0
         self.busy_since: float | None = None
         self.last_error = ""
@@ -33,12 +36,21 @@ class Outflow:
     def name(self) -> str:
         return self.sink.name
 
+    @property
+    def records_missing(self) -> int:
+        """Records that it was to store and did not."""
+        return self.refused + self.sink.counters.records_lost
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
-        counts = dict(self.sink.counters.to_dict())
+        counters = self.sink.counters
+        counts = dict(counters.to_dict())
+        if self.is_cut_off:
+            counts["records_lost"] = max(counters.records - counters.records_written, counters.records_lost)
         since = self.busy_since
         return {
             "name": self.name,
+            "counts": "messages" if self.takes_blocks else "records",
             **counts,
             "records_refused": self.refused,
             "is_blocked": self.is_blocked,
@@ -51,7 +63,8 @@ class Outflow:
 class PlainSink:
     """A function, or an object with a `write`, as a sink: it takes each batch, and there is nothing to end.
 
-    Methods `open`, `flush` and `close` are called where the object has them.
+    Methods `open`, `flush` and `close` are called where the object has them. After an OSError the same is called
+    again, with the same batch.
     """
 
     def __init__(self, target: Any) -> None:
@@ -59,31 +72,54 @@ class PlainSink:
         self.counters = SinkCounters()
         self._target = target
         self._write: Callable[[Batch], Any] = target.write if hasattr(target, "write") else target
+        self._undone: Callable[[], object] | None = None
 
     def open(self) -> list[str]:
         self._call("open")
         return []
 
     def write(self, batch: Batch, mask: Mask | None = None) -> int:
-        self._write(batch)
-        self.counters.records += batch.num_rows
-        self.counters.records_written += batch.num_rows
-        return batch.num_rows
+        count = batch.num_rows
+        self.counters.records += count
+        try:
+            self._attempt(partial(self._put, batch))
+        except OSError:
+            raise
+        except Exception:
+            self.counters.records -= count  # they are counted as refused
+            raise
+        return count
 
     def tick(self, now: float) -> None:
         """Nothing is kept back."""
 
     def retry(self) -> None:
-        """Nothing waits."""
+        if self._undone is not None:
+            self._attempt(self._undone)
 
     def flush(self) -> None:
-        self._call("flush")
+        self._attempt(partial(self._call, "flush"))
 
     def close(self) -> None:
-        self._call("close")
+        self._attempt(partial(self._call, "close"))
 
     def abandon(self) -> None:
-        """Nothing waits."""
+        self._undone = None
+        self.counters.records_lost = self.counters.records - self.counters.records_written
+
+    def _put(self, batch: Batch) -> None:
+        self._write(batch)
+        self.counters.records_written += batch.num_rows
+
+    def _attempt(self, do: Callable[[], object]) -> None:
+        self._undone = None
+        try:
+            do()
+        except OSError as bad:
+            self._undone = do
+            self.counters.errors += 1
+            self.counters.last_error = str(bad)
+            raise
 
     def _call(self, name: str) -> None:
         method = getattr(self._target, name, None)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from headwater.errors import HeadwaterError
 from headwater.process.state_file import StateFile
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _AFTER_CHANGE_S: Final = 1.0
 _AT_LATEST_S: Final = 60.0
+_SHARE: Final = 20
+"""Saving may take one part in so many of the time: who floods us with Templates makes it long, and often due."""
 
 
 @dataclass(slots=True)
@@ -25,7 +28,8 @@ class _Kept:
     file: StateFile
     learned: int = 0
     saved_at: float = 0.0
-    going_on: Future[None] | None = None
+    took: float = 0.0
+    going_on: Future[float] | None = None
 
 
 class Saving:
@@ -41,10 +45,17 @@ class Saving:
         self._writer: ThreadPoolExecutor | None = None
 
     def load(self, lane: Lane) -> list[str]:
-        """Begin with what was known the last time; what is wrong with it."""
+        """Begin with what was known the last time; what is wrong with it.
+
+        Raises HeadwaterError if there can be no such folder.
+        """
         if self._folder is None:
             return []
-        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as bad:
+            why = (bad.strerror or str(bad)).lower()
+            raise HeadwaterError(f"the folder {self._folder} for the state cannot be made: {why}") from bad
         name = re.sub(r"[^\w.]+", "_", lane.listener.url.name).strip("_")
         kept = self._kept[id(lane)] = _Kept(StateFile(self._folder / f"{name}.{self._worker}.state"))
         warning = lane.restore(kept.file)
@@ -59,11 +70,14 @@ class Saving:
         if kept.going_on is not None:
             if not kept.going_on.done():
                 return []
-            error = kept.going_on.exception()
-            kept.going_on = None
+            ended, kept.going_on = kept.going_on, None
+            error = ended.exception()
             if error is not None:
                 return [str(error)]
-        has_changed = lane.num_learned != kept.learned and now >= kept.saved_at + _AFTER_CHANGE_S
+            kept.took += ended.result()
+        has_changed = lane.num_learned != kept.learned and now >= kept.saved_at + max(
+            _AFTER_CHANGE_S, _SHARE * kept.took
+        )
         if has_changed or now >= kept.saved_at + _AT_LATEST_S:
             self._begin(kept, lane, now)
         return []
@@ -88,10 +102,14 @@ class Saving:
     def _begin(self, kept: _Kept, lane: Lane, now: float) -> None:
         if self._writer is None:
             self._writer = ThreadPoolExecutor(1, "headwater-state")
+        began = time.monotonic()
         templates, options = lane.snapshot()
+        kept.took = time.monotonic() - began
         kept.learned, kept.saved_at = lane.num_learned, now
         kept.going_on = self._writer.submit(_save, kept.file, templates, options)
 
 
-def _save(file: StateFile, templates: list[SavedTemplate], options: list[SavedOption]) -> None:
+def _save(file: StateFile, templates: list[SavedTemplate], options: list[SavedOption]) -> float:
+    began = time.monotonic()
     file.save(templates, options, now=time.time())
+    return time.monotonic() - began

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from headwater.transport.incoming.url import ListenUrl
 
 Network = IPv4Network | IPv6Network
+AUTO: Final = "auto"
+"""As `control`: a path of one's own in the runtime directory."""
 PROVENANCE: Final = ("collectionTimeMilliseconds", "exporterIPv4Address", "exporterIPv6Address", "observationDomainId")
 
 _Count = Annotated[int, Meta(ge=1, le=1 << 40)]
@@ -280,6 +282,7 @@ def _needs_restart(name: str, old: CollectingSettings, new: CollectingSettings) 
 
 
 __all__ = [
+    "AUTO",
     "LIVE",
     "Changes",
     "CollectingSettings",

@@ -25,8 +25,6 @@ _LEAST_BUFFER: Final = 1 << 20
 _LONGEST_LATENCY: Final = 60.0
 _FILES: Final = ("cert", "key", "ca", "crl")
 _OVER_UDP: Final = (Transport.UDP, Transport.DTLS)
-_ANY: Final = ("", "*", "::")
-"""Every address of this host, of IPv6 and IPv4."""
 
 
 def check(settings: CollectingSettings) -> None:
@@ -84,7 +82,7 @@ def _check_files(url: ListenUrl) -> None:
 
 def _clash(one: ListenUrl, other: ListenUrl) -> bool:
     """Whether both would bind the same port of the same address; port 0 is a port of one's own."""
-    return one.port == other.port != 0 and _wire(one) == _wire(other) and _overlap(one.host, other.host)
+    return one.port == other.port != 0 and _wire(one) == _wire(other) and _overlap(one, other)
 
 
 def _wire(url: ListenUrl) -> str:
@@ -92,15 +90,13 @@ def _wire(url: ListenUrl) -> str:
     return "udp" if url.transport in _OVER_UDP else "sctp" if url.transport is Transport.SCTP else "tcp"
 
 
-def _overlap(one: str, other: str) -> bool:
-    one, other = one.strip("[]").lower(), other.strip("[]").lower()
-    if one == other:
+def _overlap(one: ListenUrl, other: ListenUrl) -> bool:
+    hosts = {url.host.strip("[]").lower() for url in (one, other)}
+    if len(hosts) == 1 or "::" in hosts or one.is_everywhere or other.is_everywhere:
         return True
-    if one in _ANY or other in _ANY:
-        return True
-    if "0.0.0.0" in (one, other):  # noqa: S104  # compared, not bound
-        return not (_is_v6(one) or _is_v6(other))
-    return {one, other} <= {"localhost", "127.0.0.1"}
+    if "0.0.0.0" in hosts:  # noqa: S104  # compared, not bound
+        return not any(map(_is_v6, hosts))
+    return hosts <= {"localhost", "127.0.0.1"}
 
 
 def _is_v6(host: str) -> bool:

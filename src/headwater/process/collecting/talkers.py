@@ -25,6 +25,9 @@ _AT_ONCE_S: Final = 0.01
 _MOST: Final = 1 << 13
 """Values of a column that are counted between two answers; when there are more, the least are forgotten."""
 
+_LARGEST: Final = 1 << 62
+"""Octets of a value, whatever exporters say: JSON has integers of 64 bits."""
+
 Flat = npt.NDArray[Any]
 
 
@@ -69,7 +72,7 @@ class TopTalkers:
             for name, values, records, sums in found:
                 counts = self._counts.get(name)
                 if counts is not None:
-                    _count(counts, values.tolist(), (records * step).tolist(), (sums * step).tolist())
+                    _count(counts, values.tolist(), (records * step).tolist(), [one * step for one in sums.tolist()])
 
     def take(self, most: int) -> dict[str, list[dict[str, Any]]]:
         """The values with the most octets, as text, since it was asked last."""
@@ -80,7 +83,7 @@ class TopTalkers:
             self._seen = self._passed = 0
         return {
             name: [
-                {"value": _text(name, value), "records": round(records * times), "octets": round(octets * times)}
+                {"value": _text(name, value), "records": round(records * times), "octets": _bounded(octets * times)}
                 for value, (records, octets) in sorted(counts.items(), key=_rank, reverse=True)[:most]
             ]
             for name, counts in taken.items()
@@ -102,7 +105,7 @@ def _summed(values: Flat, octets: npt.NDArray[np.float64] | None) -> tuple[Flat,
         values = np.ascontiguousarray(values).view(f"S{values.dtype.itemsize}")
     unique, inverse, records = np.unique(values, return_inverse=True, return_counts=True)
     sums = np.zeros(len(unique)) if octets is None else np.bincount(inverse, octets, len(unique))
-    return unique, records, sums.astype(np.int64)
+    return unique, records, np.minimum(sums, _LARGEST).astype(np.int64)
 
 
 def _count(counts: dict[Any, list[int]], values: list[Any], records: list[int], octets: list[int]) -> None:
@@ -117,6 +120,10 @@ def _count(counts: dict[Any, list[int]], values: list[Any], records: list[int], 
         kept = sorted(counts.items(), key=_rank, reverse=True)[: _MOST // 2]
         counts.clear()
         counts.update(kept)
+
+
+def _bounded(octets: float) -> int:
+    return min(round(octets), _LARGEST)
 
 
 def _rank(item: tuple[Any, list[int]]) -> tuple[int, int]:

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from headwater.process.collecting.joining import next_joined
+
 if TYPE_CHECKING:
     from headwater.transport.incoming.block import Block
 
@@ -82,20 +84,33 @@ class LaneOutlet:
     """The outlet of one listener: its blocks go to the queue of all.
 
     take: what to do with a block, in the thread that decodes. is_allowed: whether an address may export.
+    joins: whether blocks that wait are to be taken together.
     """
 
-    def __init__(self, queue: WorkQueue, take: Callable[[Block], None], is_allowed: Callable[[str], bool]) -> None:
-        self._queue, self._take, self._is_allowed = queue, take, is_allowed
+    def __init__(
+        self,
+        queue: WorkQueue,
+        take: Callable[[Block], None],
+        is_allowed: Callable[[str], bool],
+        joins: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._queue, self._take, self._is_allowed, self._joins = queue, take, is_allowed, joins
+        self._waiting: deque[Block] = deque()
 
     @property
     def has_room(self) -> bool:
         return self._queue.has_room
 
     def put(self, block: Block) -> None:
-        self._queue.put(block.octets, lambda: self._take(block))
+        self._waiting.append(block)
+        self._queue.put(block.octets, self._take_next)
 
     def wait_for_room(self, timeout: float) -> bool:
         return self._queue.wait_for_room(timeout)
 
     def is_allowed(self, address: str) -> bool:
         return self._is_allowed(address)
+
+    def _take_next(self) -> None:
+        if self._waiting:  # else an earlier one has taken it, and its octets are free now
+            self._take(next_joined(self._waiting) if self._joins() else self._waiting.popleft())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -23,7 +24,7 @@ def main(fd: int) -> int:
     """Collect until the parent says stop, or is gone."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the parent hears of them too
         signal.signal(number, signal.SIG_IGN)
-    with socket.socket(fileno=fd) as parent, parent.makefile("rwb") as lines:
+    with socket.socket(fileno=fd) as parent, parent.makefile("rb") as lines:
         asked = msgspec.json.decode(lines.readline())
         settings = settings_of(**asked["settings"])
         logs = Logs(settings.log)
@@ -32,9 +33,9 @@ def main(fd: int) -> int:
             collector = Collector(settings=settings, sockets=sockets, worker=asked["worker"])
             collector.start()
         except HeadwaterError as error:
-            _answer(lines, {"error": str(error)})
+            _answer(parent, {"error": str(error)})
             return 2
-        _answer(lines, {"started": True})
+        _answer(parent, {"started": True})
         drain = None
         for line in lines:
             question = msgspec.json.decode(line)
@@ -42,11 +43,11 @@ def main(fd: int) -> int:
                 drain = question["drain"]
                 break
             try:
-                _answer(lines, _done(collector, question))
+                _answer(parent, _done(collector, question))
             except HeadwaterError as error:
-                _answer(lines, {"error": str(error)})
+                _answer(parent, {"error": str(error)})
         report = collector.stop(drain)
-        _answer(lines, {"report": report.to_dict(), "is_whole": collector.is_whole})
+        _answer(parent, {"report": report.to_dict(), "is_whole": collector.is_whole})
         logs.close()
     return 0
 
@@ -66,12 +67,9 @@ def _done(collector: Collector, question: dict[str, Any]) -> dict[str, Any]:
             return {"restart": collector.reload(settings_of(**question["settings"]))}
 
 
-def _answer(lines: Any, said: dict[str, Any]) -> None:
-    try:
-        lines.write(msgspec.json.encode(said) + b"\n")
-        lines.flush()
-    except OSError:  # the parent is gone; the end of its lines tells the loop
-        pass
+def _answer(parent: socket.socket, said: dict[str, Any]) -> None:
+    with suppress(OSError):  # the parent is gone; the end of its lines tells the loop
+        parent.sendall(msgspec.json.encode(said) + b"\n")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ import msgspec
 from headwater.errors import HeadwaterError, TransportError
 from headwater.process.collecting.ledger import CollectorReport
 from headwater.session.key import Transport
+from headwater.transport.incoming.udp import kernel_drops
+from headwater.transport.url_options import host_and_port
 
 if TYPE_CHECKING:
     from headwater.process.collecting.settings import CollectingSettings
@@ -35,6 +37,7 @@ _RESTARTS: Final = 5
 """Of a worker within a minute; after that something is wrong that starting it again does not mend."""
 _SHARED: Final = frozenset({Transport.TCP, Transport.TLS})
 """Each worker accepts what it has time for."""
+_MOST_WARNINGS: Final = 100
 _GROUPED: Final = frozenset({Transport.UDP, Transport.DTLS})
 
 
@@ -56,12 +59,13 @@ class Workers:
         self._inherited, self._tell = inherited, tell
         self._workers: list[_Worker] = []
         self._last: dict[int, CollectorReport] = {}
-        self._dead: list[CollectorReport] = []
+        self._before: dict[int, CollectorReport] = {}
         self._progress: dict[int, float] = {}
         self._is_ending = threading.Event()
         self._watcher: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._lock, self._stopping = threading.Lock(), threading.Lock()
         self._report: CollectorReport | None = None
+        self._is_whole = True
 
     @property
     def progress(self) -> float:
@@ -98,17 +102,30 @@ class Workers:
         self._watcher.start()
 
     def stop(self, drain_s: float) -> bool:
-        """Let all drain and end; whether all of them stored what had come."""
+        """Let all drain and end; whether all of them stored what had come. Whoever asks again gets the same answer."""
+        with self._stopping:
+            if self._report is None:
+                self._is_whole = self._stop(drain_s)
+            return self._is_whole
+
+    def _stop(self, drain_s: float) -> bool:
         self._is_ending.set()
         if self._watcher is not None:
             self._watcher.join()
         with ThreadPoolExecutor(max(1, len(self._workers))) as pool:
-            answers = list(pool.map(lambda worker: worker.stop(drain_s), self._workers))
+            try:
+                answers = list(pool.map(lambda worker: worker.stop(drain_s), self._workers))
+            except BaseException:  # of a signal handler: nobody wants to wait
+                for worker in self._workers:
+                    worker.end()
+                raise
         for worker, answer in zip(self._workers, answers, strict=True):
-            if answer is not None:
+            if answer is not None and "report" in answer:
                 self._last[worker.number] = CollectorReport.from_dict(answer["report"])
+            elif not worker.is_buried:
+                self._bury(worker)
         self._report = self._merged()
-        return all(answer is not None and answer["is_whole"] for answer in answers)
+        return all(answer is not None and answer.get("is_whole", False) for answer in answers)
 
     def report(self) -> CollectorReport:
         """Counts of all, at this moment."""
@@ -119,10 +136,13 @@ class Workers:
 
     def flush(self, timeout: float) -> bool:
         """Store all that has arrived by now; whether that was done in time."""
+        if self._report is not None:
+            return self._is_whole
+        handed_s = 2 * float(self.settings.latency)  # what has been received is waited for as well
         with ThreadPoolExecutor(len(self._workers)) as pool:
             question = {"do": "flush", "timeout": timeout}
-            answers = list(pool.map(lambda worker: worker.ask(question, timeout + _ASK_S), self._workers))
-        return all(answer is not None and answer["is_whole"] for answer in answers)
+            answers = list(pool.map(lambda worker: worker.ask(question, handed_s + timeout + _ASK_S), self._workers))
+        return all(answer is not None and answer.get("is_whole", False) for answer in answers)
 
     def change(self, settings: CollectingSettings) -> None:
         """Go on with other settings, as an Engine does."""
@@ -164,11 +184,10 @@ class Workers:
         first = chosen[0][1]
         if first is None:
             self.addresses.append(url.name)
-            return [(number, (None, _without_workers(url.url))) for number, _ in chosen]
+            return [(number, (None, _without_workers(url))) for number, _ in chosen]
         host, port = first.getsockname()[:2]
         self.addresses.append(url.bound_to((host, port)))
-        where = url.url.replace(":0", f":{port}", 1) if url.port == 0 else url.url
-        return [(number, (one, _without_workers(where))) for number, one in chosen]
+        return [(number, (one, _without_workers(url.at_port(port)))) for number, one in chosen]
 
     def _watch(self) -> None:
         while not self._is_ending.wait(_LOOK_S):
@@ -178,33 +197,61 @@ class Workers:
                     self._replace(worker)
 
     def _replace(self, worker: _Worker) -> None:
-        with self._lock:
-            last = self._last.pop(worker.number, None)
-            if last is not None:
-                self._dead.append(last)
-        self.warnings.append(f"worker {worker.number} has died ({worker.why}) and was started again")
-        self._tell(self.warnings[-1])
+        if not worker.is_buried:
+            self._bury(worker)
         if worker.may_restart:
             try:
                 worker.start()
             except HeadwaterError as error:
                 self._tell(f"worker {worker.number} cannot be started again: {error}")
+            else:
+                self._progress[worker.number] = time.monotonic()
+                self._count_drops(worker)
+
+    def _count_drops(self, worker: _Worker) -> None:
+        """What the kernel dropped while no worker was there to count it."""
+        drops = (worker.kernel_drops - worker.drops_before) % (1 << 32)
+        answer = worker.ask({"do": "report"}, _ASK_S)
+        if answer is not None and "report" in answer:
+            before = self._before[worker.number]
+            told = [*before.listeners, *answer["report"]["listeners"]]
+            missed = drops - sum(one.get("kernel_drops", 0) for one in told)
+            if missed > 0:
+                before.pipeline["kernel_drops"] = missed
+
+    def _bury(self, worker: _Worker) -> None:
+        """What a worker that has died said last counts on; what waited in it is lost."""
+        worker.is_buried = True
+        number, now = worker.number, time.time()
+        with self._lock:
+            last = self._last.pop(number, None) or CollectorReport("stopped", now, now, 0, number)
+            gone, before = last.cut_off(), self._before.get(number)
+            self._before[number] = gone if before is None else gone.following(before)
+        text = f"worker {number} has died ({worker.why}); what it had not stored is lost"
+        self._tell(text)
+        if text not in self.warnings and len(self.warnings) < _MOST_WARNINGS:
+            self.warnings.append(text)
 
     def _look(self) -> None:
         for worker in self._workers:
-            answer = worker.ask({"do": "report"}, _ASK_S)
-            if answer is not None and "report" in answer:
-                with self._lock:
+            answer = worker.ask({"do": "report"}, _ASK_S, patience=_LOOK_S)
+            with self._lock:
+                if answer is not None and "report" in answer:
                     self._last[worker.number] = CollectorReport.from_dict(answer["report"])
                     self._progress[worker.number] = answer["progress"]
-        self.decoded_records = sum(
-            one.pipeline.get("decoded_records", 0) for one in (*self._last.values(), *self._dead)
-        )
+                elif worker.is_busy:  # with a question that has a time limit of its own
+                    self._progress[worker.number] = time.monotonic()
+        with self._lock:
+            said = [*self._last.values(), *self._before.values()]
+        self.decoded_records = sum(one.pipeline.get("decoded_records", 0) for one in said)
 
     def _merged(self) -> CollectorReport:
         with self._lock:
-            living, dead = list(self._last.values()), list(self._dead)
-        merged = CollectorReport.merged([*living, *dead], pid=os.getpid())
+            last, before = dict(self._last), dict(self._before)
+        living = list(last.values())
+        said = [one if number not in before else one.following(before[number]) for number, one in last.items()]
+        said += [one for number, one in before.items() if number not in last]
+        merged = CollectorReport.merged(said, pid=os.getpid())
         merged.warnings.extend(self.warnings)
         merged.workers.extend(
             {"worker": one.worker, "pid": one.pid, "records": one.totals.get("records", 0), "is_stale": one.is_stale}
@@ -223,6 +270,19 @@ class _Worker:
         self._lock = threading.Lock()
         self._starts: list[float] = []
         self._socket: socket.socket | None = None
+        self.is_buried = False
+        self.drops_before = self.kernel_drops
+
+    @property
+    def kernel_drops(self) -> int:
+        """Datagrams that its sockets had no room for."""
+        datagrams = [one for one in self.sockets if one.type == socket.SOCK_DGRAM]
+        return sum(kernel_drops(one) or 0 for one in datagrams)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it is about to answer somebody."""
+        return self._lock.locked()
 
     @property
     def has_died(self) -> bool:
@@ -233,7 +293,9 @@ class _Worker:
     def why(self) -> str:
         """How it ended."""
         code = 0 if self._process is None else self._process.returncode
-        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        if code >= 0:
+            return f"exit code {code}"
+        return signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
 
     @property
     def may_restart(self) -> bool:
@@ -245,11 +307,17 @@ class _Worker:
         self._starts.append(time.monotonic())
         mine, its = socket.socketpair()
         fds = [one.fileno() for one in self.sockets]
-        with its:
-            command = [sys.executable, "-m", "headwater.process.collecting.worker", str(its.fileno())]
+        command = [sys.executable, "-P", "-m", "headwater.process.collecting.worker", str(its.fileno())]
+        try:
             self._process = subprocess.Popen(  # noqa: S603  # ourselves
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[its.fileno(), *fds]
             )
+        except OSError as error:
+            mine.close()
+            raise HeadwaterError(f"a worker cannot be started: {(error.strerror or str(error)).lower()}") from error
+        finally:
+            its.close()
+        self.is_buried = False
         with self._lock:
             self._socket, self._lines = mine, mine.makefile("rwb")
         first = {"settings": self.settings, "sockets": fds, "worker": self.number}
@@ -258,18 +326,21 @@ class _Worker:
             self.kill()
             raise HeadwaterError("a worker did not start" if answer is None else answer["error"])
 
-    def ask(self, question: dict[str, Any], timeout: float) -> dict[str, Any] | None:
-        """Its answer, None if it gives none."""
-        with self._lock:
+    def ask(self, question: dict[str, Any], timeout: float, *, patience: float = -1) -> dict[str, Any] | None:
+        """Its answer, None if it gives none, or if others are asking for longer than `patience` seconds."""
+        if not self._lock.acquire(timeout=patience):
+            return None
+        try:
             if self._socket is None:
                 return None
-            try:
-                self._socket.settimeout(timeout)
-                self._lines.write(msgspec.json.encode(question) + b"\n")
-                self._lines.flush()
-                answer: dict[str, Any] = msgspec.json.decode(self._lines.readline())
-            except (OSError, msgspec.DecodeError, ValueError):
-                answer = {}
+            self._socket.settimeout(timeout)
+            self._lines.write(msgspec.json.encode(question) + b"\n")
+            self._lines.flush()
+            answer: dict[str, Any] = msgspec.json.decode(self._lines.readline())
+        except (OSError, msgspec.DecodeError, ValueError):
+            answer = {}
+        finally:
+            self._lock.release()
         if not answer:  # it hangs or is gone; an answer that comes late would be taken for the next one
             self.kill()
             return None
@@ -288,20 +359,24 @@ class _Worker:
 
     def kill(self) -> None:
         """End it at once, if it lives."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+        self.end()
         with self._lock:
             if self._socket is not None:
+                with suppress(OSError, ValueError):  # what was not sent yet nobody will hear
+                    self._lines.close()
                 self._socket.close()
                 self._socket = None
 
+    def end(self) -> None:
+        """As `kill`, but who is asking it hears that for himself."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
 
-def _without_workers(url: str) -> str:
+
+def _without_workers(url: ListenUrl) -> str:
     from urllib.parse import parse_qsl, urlencode
 
-    base, mark, query = url.partition("?")
-    if not mark:
-        return url
-    left = urlencode([(name, value) for name, value in parse_qsl(query) if name != "workers"])
+    left = urlencode([(name, value) for name, value in parse_qsl(url.url.partition("?")[2]) if name != "workers"])
+    base = f"{url.transport}://{host_and_port(url.host or '*', url.port)}"
     return f"{base}?{left}" if left else base
