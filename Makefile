@@ -12,6 +12,7 @@ PIP := $(BIN)/python -m pip
 READY := $(VENV)/.ready
 TESTED := .cache/tests-passed
 SAMPLE := src/headwater/samples/pmacctd.ipfix
+TOP_PORTS := select proto(protocolIdentifier) as protocol, destinationTransportPort as port, count(*) as flows, sum(octetDeltaCount) as octets from flows group by all order by octets desc limit 5
 CODE := src tests bench fuzz scripts examples .ci setup.py
 SOURCES := $(shell find src tests examples -type f -not -name '*.py[cod]' -not -name '*.so' -not -path '*.egg-info/*' 2>/dev/null) pyproject.toml setup.py
 
@@ -47,7 +48,7 @@ $(READY): $(VENV)/.tools setup.py pyproject.toml $(wildcard src/headwater/kernel
 	@$(PIP) install --quiet --disable-pip-version-check --constraint constraints.txt --no-build-isolation --editable '.[arrow,compression,sql,tui,metrics]'
 	@touch $@
 
-demo: $(READY) ## real flow records: as a table, what is in the file, to Parquet, the top talkers
+demo: $(READY) ## real flow records: as a table, what is in the file, to Parquet, the top talkers; then some collected live
 	@mkdir -p $(OUT)
 	$(call say,'headwater cat $(SAMPLE) -n 15')
 	@$(BIN)/headwater cat $(SAMPLE) -n 15
@@ -57,6 +58,11 @@ demo: $(READY) ## real flow records: as a table, what is in the file, to Parquet
 	@$(BIN)/headwater convert --force $(SAMPLE) $(OUT)/flows.parquet
 	$(call say,'python examples/top_talkers.py $(OUT)/flows.parquet')
 	@$(BIN)/python examples/top_talkers.py $(OUT)/flows.parquet
+	@rm -rf $(OUT)/live
+	$(call say,'python examples/collecting.py $(OUT)/live/')
+	@$(BIN)/python examples/collecting.py $(OUT)/live/
+	$(call say,'headwater query "$(TOP_PORTS)" $(OUT)/live/')
+	@$(BIN)/headwater query "$(TOP_PORTS)" $(OUT)/live/
 
 test: $(READY) ## the tests, but for those marked slow, on TEST_CORES cores
 	$(call say,'pytest')

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import headwater as hw
 from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -37,3 +40,13 @@ def test_links_to_files_of_the_repository_lead_somewhere(page: Path) -> None:
 
 def test_the_readme_is_one_page() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 120
+
+
+@pytest.mark.slow
+def test_the_live_part_of_make_demo_ends_by_itself_and_loses_nothing(tmp_path: Path) -> None:
+    script = [sys.executable, str(ROOT / "examples" / "collecting.py"), f"{tmp_path}/live/"]
+    done = subprocess.run(script, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "sent 60,000 records, received 60,000, lost nothing"
+    (question,) = re.findall(r"^TOP_PORTS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert hw.query(question, tmp_path / "live").num_rows == 5

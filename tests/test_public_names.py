@@ -62,5 +62,16 @@ def test_a_name_is_loaded_without_arrow_libraries() -> None:
     assert run(code) == "False False"
 
 
+def test_no_name_needs_an_optional_library_to_be_there() -> None:
+    code = """
+import sys
+missing = ("duckdb", "pyarrow", "polars", "OpenSSL", "textual", "prometheus_client", "zstandard", "lz4")
+sys.modules |= dict.fromkeys(missing)
+from headwater import *
+print(query.__name__, Collector.__name__)
+"""
+    assert run(code) == "query Collector"
+
+
 def test_star_import_gives_the_public_names() -> None:
     assert run("from headwater import *; print(len({'read', 'Session', 'IANA'} & set(globals())))") == "3"

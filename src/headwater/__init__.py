@@ -16,6 +16,7 @@ TYPE_CHECKING = False  # type checkers take it for true; importing it from typin
 if TYPE_CHECKING:
     from typing import Any
 
+    from headwater.analysis.querying import query
     from headwater.batch import Batch, Decoder
     from headwater.batch.encode import Encoder
     from headwater.batch.mapping import fill, ie, map_class
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from headwater.sinks.ipfix_rotation import Rotation
 
 _HOMES = {
+    "headwater.analysis.querying": ("query",),
     "headwater.batch": ("Batch", "Decoder"),
     "headwater.batch.encode": ("Encoder",),
     "headwater.batch.mapping": ("fill", "ie", "map_class"),
@@ -136,6 +138,7 @@ __all__ = [
     "ie",
     "lint",
     "map_class",
+    "query",
     "read",
     "read_table",
     "records",

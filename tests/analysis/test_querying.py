@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+import headwater as hw
 from headwater.analysis.errors import QueryError
 from headwater.analysis.flushing import flush_collectors
 from headwater.analysis.querying import connect, query
@@ -19,6 +21,7 @@ from headwater.analysis.stored import find
 from headwater.process.collecting.control import write_pointer
 from tests import build
 from tests.analysis.stored import START, flows, segment
+from tests.process.collecting.fakes import until
 
 
 def rows(sql: str, *paths: object, **options: Any) -> list[dict[str, Any]]:
@@ -269,3 +272,46 @@ def test_a_collector_that_has_ended_is_not_waited_for(tmp_path: Path) -> None:
     warnings: list[str] = []
     assert one("select count(*) from flows", tmp_path, warn=warnings.append) == 3
     assert warnings == []
+
+
+def test_query_is_a_name_of_the_package(tmp_path: Path) -> None:
+    segment(tmp_path, 4, START)
+    assert hw.query("select count(*) as n from flows", tmp_path).to_pylist() == [{"n": 4}]
+
+
+def test_a_raw_spool_is_decoded(tmp_path: Path) -> None:
+    messages = build.flows(100)
+    with (
+        hw.Collector("udp://127.0.0.1:0", sinks=[f"spool:{tmp_path}/raw"]) as collector,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as exporter,
+    ):
+        for message in messages:
+            exporter.sendto(message, ("127.0.0.1", int(collector.addresses[0].rpartition(":")[2])))
+        until(lambda: collector.report().totals.get("datagrams", 0) == len(messages))
+    report = collector.report()
+    assert report.sinks[0]["counts"] == "messages"
+    assert "records_written" not in report.totals
+    assert one("select count(*) from flows", tmp_path / "raw") == 100
+
+
+def test_since_must_be_before_until(tmp_path: Path) -> None:
+    segment(tmp_path, 1)
+    with pytest.raises(QueryError, match="'since' is not before 'until'"):
+        hw.query("select 1", tmp_path, since=START + 10, until=START)
+
+
+def test_what_queries_need_is_told_when_one_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    with pytest.raises(hw.SourceError, match="queries need duckdb, which is not installed: pip install"):
+        hw.query("select 1", tmp_path)
+
+
+def test_a_forged_time_does_not_keep_a_folder_from_being_asked(tmp_path: Path) -> None:
+    segment(tmp_path, 2, number=1)
+    times = pa.array([1_700_000_000_000, 1 << 62, -(1 << 62)], pa.int64()).cast(pa.timestamp("ms"))
+    segment(tmp_path, 3, number=2, flowStartMilliseconds=times)
+    warnings: list[str] = []
+    assert one("select count(*) from flows", tmp_path, warn=warnings.append) == 5
+    assert one("select count(flowStartMilliseconds) from flows", tmp_path, warn=warnings.append) >= 1
+    assert len(rows("from flows", tmp_path, warn=warnings.append)) == 5
+    assert "times beyond the year 290,000 are left out of flowStartMilliseconds" in warnings[0]

@@ -21,8 +21,10 @@ from typing import Any
 import pytest
 
 import headwater as hw
+from headwater.cli.collect import collect
 from headwater.process.collecting import control
 from headwater.process.collecting.control import ask, control_path
+from headwater.process.collecting.settings import CollectingSettings
 from tests import build
 from tests.cli.conftest import Run, Spawn
 from tests.process.collecting.fakes import until
@@ -144,9 +146,8 @@ def test_loss_is_told_with_its_cause_and_in_the_exit_code(collecting: Any, tmp_p
     collector = collecting(URL, "--to", f"{tmp_path}/flows/", "--json", "--records", 50, "-q")
     messages = list(build.flows(100))
     threading.Thread(target=lambda: collector.told(""), daemon=True)
-    pointer = tmp_path / "flows" / ".headwater" / "collector.json"
-    until(pointer.exists)
-    address = ask(json.loads(pointer.read_text())["control"], "status")["listeners"][0]["url"]
+    until(lambda: control.read_pointers(tmp_path / "flows"))
+    address = ask(control_path(str(tmp_path / "flows")), "status")["listeners"][0]["url"]
     with sockets.socket(sockets.AF_INET, sockets.SOCK_DGRAM) as socket:
         for i, message in enumerate(messages):
             if i != 1:
@@ -280,7 +281,7 @@ def test_sighup_reads_the_file_again_and_a_bad_one_changes_nothing(collecting: A
     collector = collecting("--config", file, "--drain", "5s")
     port = collector.port
     collector.told("writing to")
-    until((tmp_path / "flows" / ".headwater" / "collector.json").exists)
+    until(lambda: control.read_pointers(tmp_path / "flows"))
     file.write_text(text + 'latency = "50ms"\nworkers = 2\nallow = ["192.0.2.0/24"]\n')
     collector.process.send_signal(signal.SIGHUP)
     collector.told("settings and certificates were read again")
@@ -340,7 +341,8 @@ def test_settings_are_checked_and_printed(run: Run, tmp_path: Path) -> None:
             "--limit: no setting is called 'sesions'; did you mean `sessions`?",
         ),
         ((URL, "--to", "-", "--limit", "3"), "'3' is not of the form NAME=VALUE"),
-        ((URL, "--to", "-", "--add", "nonsense"), "--provenance: no Information Element is named 'nonsense'"),
+        ((URL, "--to", "-", "--add", "nonsense"), "--add: 'nonsense' is none of exporterIPv4Address, "),
+        ((URL, "--to", "-", "-s", ","), "--select: no column is named"),
         (
             (URL, URL, "udp://127.0.0.1:1", "udp://127.0.0.1:1", "--to", "-"),
             "udp://127.0.0.1:1 is taken by `listen[2]`",
@@ -377,6 +379,12 @@ def test_it_leaves_signals_and_logs_as_they_were(run: Run, tmp_path: Path) -> No
     result = run("collect", URL, "--to", f"{tmp_path}/flows/", "--seconds", 0.1, "--control", "")
     assert result.exit_code == 0
     assert (signal.getsignal(signal.SIGTERM), logging.getLogger("headwater").handlers) == before
+
+
+def test_every_setting_can_be_given_as_an_option() -> None:
+    named = {"limits": "limit", "key_policy": "key_rule", "derived": "add", "log": "log_level"}
+    options = {option.name for option in collect.params}
+    assert {named.get(name, name) for name in CollectingSettings.__struct_fields__} <= options
 
 
 def test_the_example_is_valid(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

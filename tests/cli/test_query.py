@@ -128,7 +128,12 @@ def test_since_takes_durations_and_times(run: Run, folder: Path) -> None:
     assert count("--since", "10m") == 3
     assert count("--until", "10m") == 3
     assert count("--since", "2026-01-01") == 6
-    assert count("--since", "2h", "--until", "2026-01-01T00:00:00Z") == 0
+    assert count("--since", "2026-01-01", "--until", "2026-01-02T00:00:00Z") == 0
+    nothing = run("query", "--since", "2h", "--until", "2026-01-01T00:00:00Z", "from flows", folder)
+    assert (nothing.exit_code, nothing.stderr) == (
+        2,
+        "headwater: 'since' is not before 'until', so nothing can be between them\n",
+    )
 
 
 def test_since_takes_nothing_else(run: Run, folder: Path) -> None:

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from headwater.cli.status_text import losses
 from headwater.process.collecting import control
+from headwater.process.collecting.ledger import _LOSSES
 from tests.cli.conftest import Run
+from tests.conftest import ROOT
 from tests.process.collecting.fakes import SINK, FakeCollector, report_of, served
 
 
@@ -46,6 +49,41 @@ def test_the_collector_that_runs_is_told_of(run: Run, path: str, collector: Fake
     assert lines[1] == "nothing is known to be lost"
     assert "udp://127.0.0.1:4739" in result.stdout
     assert lines[-1].split() == ["parquet", "flows/", "2,000", "1,500", "500", "0", "3", "60.0", "kB", "ok"]
+
+
+def test_every_cause_of_loss_has_words_here_and_in_the_documentation() -> None:
+    page = (ROOT / "docs" / "collecting.md").read_text()
+    for cause in _LOSSES:
+        (words,) = losses({"losses": {cause: 2}})
+        assert words.startswith("2 "), cause
+        assert "of kind" not in words, cause
+        assert f"`{cause}`" in page, cause
+
+
+def test_a_sink_that_has_recovered_is_ok_again(run: Run, path: str, collector: FakeCollector) -> None:
+    collector.said = report_of(sinks=[{**SINK, "last_error": "[Errno 28] No space left on device"}])
+    assert run("status").stdout.splitlines()[-1].endswith("ok again, last error: No space left on device")
+
+
+def test_exporters_whose_faults_cost_the_most_come_first(run: Run, path: str, collector: FakeCollector) -> None:
+    collector.said = report_of(
+        {"exporter": "192.0.2.1:1", "lost": 2},
+        {"exporter": "192.0.2.2:2", "faults": {"held_dropped": 3000}},
+        {"exporter": "192.0.2.3:3", "records": 10**6, "faults": {"late": 10**6}},
+    )
+    lines = [line.split()[0] for line in run("status").stdout.splitlines() if line.startswith("192.0.2.")]
+    assert lines == ["192.0.2.2:2", "192.0.2.1:1", "192.0.2.3:3"]
+
+
+def test_workers_are_told_of(run: Run, path: str, collector: FakeCollector) -> None:
+    workers = [
+        {"worker": 0, "pid": 4243, "records": 1500, "is_stale": False},
+        {"worker": 1, "pid": 4244, "records": 500, "is_stale": True},
+    ]
+    collector.said = report_of(workers=workers)
+    rows = [line.split() for line in run("status").stdout.splitlines()]
+    assert ["0", "4243", "1,500", "ok"] in rows
+    assert ["1", "4244", "500", "does", "not", "answer"] in rows
 
 
 def test_it_is_told_what_is_lost_and_why(run: Run, path: str, collector: FakeCollector) -> None:

@@ -44,4 +44,4 @@ def test_a_question_is_answered_while_the_collector_runs(spawn: Spawn, tmp_path:
         out, _ = collector.communicate(timeout=20)
     report = json.loads(out)
     assert report["totals"]["records_written"] == len(rows)
-    assert not (folder / ".headwater" / "collector.json").exists()
+    assert not (folder / ".headwater").exists()

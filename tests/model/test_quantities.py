@@ -32,7 +32,9 @@ def test_a_size_is_in_powers_of_1024(text: str | int, octets: int) -> None:
     assert size(text) == octets
 
 
-@pytest.mark.parametrize("text", ["", "m", "-1s", "5 weeks", "1e3", "nan", "9999999999d", True, float("inf"), -1, 10**400])
+@pytest.mark.parametrize(
+    "text", ["", "m", "-1s", "5 weeks", "1e3", "nan", "9999999999d", True, float("inf"), -1, 10**400]
+)
 def test_what_is_no_duration_is_told(text: str | float) -> None:
     with pytest.raises(ValueError, match=r"no number|no quantity|is not a duration"):
         duration(text)

@@ -6,7 +6,7 @@ from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from headwater.process.collecting.control import ControlError, ask, is_alive, read_pointer
+from headwater.process.collecting.control import ControlError, ask, is_alive, read_pointers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ _MOST_LEVELS: Final = 8
 
 def flush_collectors(named: Sequence[str], warn: Callable[[str], None], *, timeout: float = _TIMEOUT_S) -> None:
     """Ask each collector that writes to one of the folders, and wait; one that does not answer becomes a warning."""
-    sockets = dict.fromkeys(path for name in named if (path := _control_of(name)) is not None)
+    sockets = dict.fromkeys(path for name in named for path in _controls_of(name))
     for path in sockets:
         if not is_alive(path):  # it has ended, and so put down everything
             continue
@@ -27,8 +27,8 @@ def flush_collectors(named: Sequence[str], warn: Callable[[str], None], *, timeo
             warn(f"{bad}; the newest records may be missing")
 
 
-def _control_of(name: str) -> str | None:
-    """The control socket of the collector that writes to a folder or, by time, to folders in it."""
+def _controls_of(name: str) -> list[str]:
+    """The control sockets of the collectors that write to a folder or, by time, to folders in it."""
     place = Path(name)
     if has_magic(name):
         fixed = []
@@ -38,9 +38,9 @@ def _control_of(name: str) -> str | None:
             fixed.append(part)
         place = Path(*fixed)
     elif place.is_file():
-        return None
+        return []
     for folder in [place, *place.absolute().parents][:_MOST_LEVELS]:
-        path = read_pointer(folder)
-        if path is not None:
-            return path
-    return None
+        paths = read_pointers(folder)
+        if paths:
+            return paths
+    return []

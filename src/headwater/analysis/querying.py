@@ -7,16 +7,15 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
-import duckdb
-
-from headwater.analysis.answer import Answer
 from headwater.analysis.errors import QueryError, sentence
 from headwater.analysis.flushing import flush_collectors
 from headwater.analysis.macros import define
 from headwater.analysis.stored import find
 from headwater.analysis.views import define_flows
+from headwater.errors import SourceError
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
 Path_ = str | os.PathLike[str]
@@ -39,9 +38,15 @@ def query(
         hw.query("select ip4(sourceIPv4Address), sum(octetDeltaCount) from flows group by 1", "flows/")
 
     sql: DuckDB's dialect; `flows` are all records. The rest is as for `connect`.
-    Raises QueryError, in a sentence.
+    Raises QueryError, in a sentence; SourceError where DuckDB or pyarrow is not installed.
     """
-    return ask(lambda con: Answer(con, sql).table(), paths, since=since, until=until, flush=flush, warn=warn)
+
+    def answer(con: duckdb.DuckDBPyConnection) -> pa.Table:
+        from headwater.analysis.answer import Answer
+
+        return Answer(con, sql).table()
+
+    return ask(answer, paths, since=since, until=until, flush=flush, warn=warn)
 
 
 def connect(
@@ -72,7 +77,12 @@ def ask(
     warn: Callable[[str], None] = _LOG.warning,
 ) -> Result:
     """What a function makes of a connection. It is called again where files went away before they were opened."""
+    check_installed()
+    import duckdb
+
     named = [os.fspath(path) for path in paths]
+    if since is not None and until is not None and since >= until:
+        raise QueryError("'since' is not before 'until', so nothing can be between them")
     if flush:
         flush_collectors(named, warn)
     for left in reversed(range(_TRIES)):
@@ -92,7 +102,19 @@ def ask(
     raise AssertionError
 
 
+def check_installed() -> None:
+    """Raise SourceError where DuckDB or pyarrow is not installed."""
+    try:
+        import duckdb  # noqa: F401
+        import pyarrow  # noqa: F401
+    except ImportError as missing:
+        hint = "pip install 'headwater[sql]'"
+        raise SourceError(f"queries need {missing.name}, which is not installed: {hint}") from None
+
+
 def _connection() -> duckdb.DuckDBPyConnection:
+    import duckdb
+
     # the names of a question are not those of variables here, and nothing is fetched from the network
     con = duckdb.connect(config={"python_enable_replacements": False, "autoinstall_known_extensions": False})
     con.execute("SET TimeZone = 'UTC'; SET parquet_metadata_cache = true")

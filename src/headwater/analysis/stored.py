@@ -27,7 +27,7 @@ KINDS: Final = {
 }
 """Suffix and what it says; whatever else is named is flow export in files or captures."""
 _EXPORT: Final = "export"
-_EXPORT_SUFFIXES: Final = (".ipfix", ".pcap", ".pcapng")
+_EXPORT_SUFFIXES: Final = (".ipfix", ".pcap", ".pcapng", ".hwspool")
 _UNFINISHED: Final = (".part", ".torn")
 _PACKED: Final = (".gz", ".zst", ".bz2", ".xz", ".lz4")
 _SEGMENT: Final = re.compile(r"(\d{8}T\d{6}Z)-(\d+)-(\d+)[^/]*")

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from headwater.analysis.errors import QueryError
+from headwater.analysis.mending import columns_beyond, mended
 from headwater.model.registry import IANA
 from headwater.model.types import DataType
 
@@ -78,8 +79,10 @@ def _list(paths: Sequence[str]) -> str:
 
 
 def _parquet(con: duckdb.DuckDBPyConnection, paths: Sequence[str], hive: bool, warn: Callable[[str], None]) -> str:
-    groups = _alike(con, paths)
+    beyond = {path: columns for path in paths if (columns := columns_beyond(path))}
+    groups = _alike(con, [path for path in paths if path not in beyond])
     readings = [f"read_parquet({_list(group)}, union_by_name=true, hive_partitioning={hive})" for group in groups]
+    readings += [mended(con, path, columns, warn) for path, columns in beyond.items()]
     if len(readings) == 1:
         return f"SELECT * FROM {readings[0]}"
     types = [dict(columns_of(con, reading)) for reading in readings]
@@ -95,6 +98,8 @@ def _parquet(con: duckdb.DuckDBPyConnection, paths: Sequence[str], hive: bool, w
 
 def _alike(con: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> list[list[str]]:
     """The files in groups in which columns have a common type: DuckDB finds it for numbers, but not for others."""
+    if not paths:
+        return []
     rows = con.execute(
         f"SELECT file_name, name, type, logical_type, num_children FROM parquet_schema({_list(paths)})"
     ).fetchall()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from headwater.cli.options import examples, key_rule_option
+from headwater.cli.options import added_of, column_options, examples, key_rule_option, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 _NO_SINK = "say where records go: --to flows/ (Parquet files in a folder) or --to - (JSON lines on stdout)"
 _NO_URL = "say where to listen: 'headwater collect udp://0.0.0.0:4739 --to flows/'"
-_LISTS = ("select", "provenance", "derived")
 
 
 class _Quantity(click.ParamType[str]):
@@ -47,12 +46,7 @@ _DURATION, _SIZE = _Quantity("duration"), _Quantity("size")
 @click.option("--records", type=click.IntRange(1), metavar="N", help="End after N records, or a few more.")
 @click.option("--json", "is_json", is_flag=True, help="The final report as JSON on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="Tell only what is wrong.")
-@click.option("-s", "--select", metavar="NAME,...", multiple=True, help="Only these columns, in this order.")
-@click.option("--resolve-time", is_flag=True, help="Add flowStart, flowEnd (UTC) and flowDuration.")
-@click.option("--scale-sampling", is_flag=True, help="Add samplingRate, where it is from, and scaled counters.")
-@click.option("--join-options", is_flag=True, help="Add names of interfaces, applications, VRFs and samplers.")
-@click.option("--add", metavar="NAME,...", multiple=True, help="These columns too: exportTime, samplingRate, ….")
-@click.option("--options", "with_options", is_flag=True, help="Options records too, not only data records.")
+@column_options
 @key_rule_option
 @click.option("--provenance", metavar="NAME,...", multiple=True, help="Facts of messages to add, instead of the usual.")
 @click.option("--allow", metavar="NETWORK", multiple=True, help="Only exporters of these networks.")
@@ -116,18 +110,23 @@ def collect(
 
 
 def _given(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that were given as options."""
+    """The settings that were given as options. Raises click.BadParameter."""
+    from headwater.process.collecting.settings import PROVENANCE
+
     given = {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in asked.items()
         if name not in ("add", "key_rule", "limit", "log_level", "log_json")
         and not (value is None or value is False or value == ())
     }
-    for name in _LISTS:
+    for name in ("select", "provenance"):
         if name in given:
-            given[name] = [one.strip() for text in given[name] for one in text.split(",")]
-    if asked["add"]:
-        given |= _added([one.strip() for text in asked["add"] for one in text.split(",")], given)
+            given[name] = names_of(given[name], f"--{name}")
+    facts, derived = added_of(asked["add"])
+    if facts:
+        given["provenance"] = list(dict.fromkeys([*given.get("provenance", PROVENANCE), *facts]))
+    if derived:
+        given["derived"] = derived
     rules = dict(asked["key_rule"])
     if rules:
         given["key_policy"] = rules[""] if list(rules) == [""] else rules
@@ -135,19 +134,6 @@ def _given(asked: Mapping[str, Any]) -> dict[str, Any]:
         given["limits"] = dict(_pair(text) for text in asked["limit"])
     log = {name: asked[f"log_{name}"] for name in ("level", "json") if asked[f"log_{name}"] is not None}
     return given | ({"log": log} if log else {})
-
-
-def _added(names: list[str], given: Mapping[str, Any]) -> dict[str, list[str]]:
-    """What `--add` names: derived columns, and facts of messages beside the usual ones."""
-    from headwater.batch.derived import DERIVED
-    from headwater.process.collecting.settings import PROVENANCE
-
-    derived = [name for name in names if name in DERIVED]
-    facts = [name for name in names if name not in DERIVED]
-    added = {"derived": derived} if derived else {}
-    if facts:
-        added["provenance"] = list(dict.fromkeys([*given.get("provenance", PROVENANCE), *facts]))
-    return added
 
 
 def _pair(text: str) -> tuple[str, Any]:
@@ -161,8 +147,7 @@ def _settings(config: str | None, over: Mapping[str, Any]) -> CollectingSettings
     """The settings. Raises click.ClickException with the name of the option that is wrong, or HeadwaterError."""
     from msgspec.structs import replace
 
-    from headwater.process.collecting.endpoints import AUTO
-    from headwater.process.collecting.settings import SettingsError, load_settings, settings_of
+    from headwater.process.collecting.settings import AUTO, SettingsError, load_settings, settings_of
 
     try:
         if config is None and "listen" not in over:

@@ -135,42 +135,74 @@ def reading_options(verb: Verb) -> Verb:
     return verb
 
 
-def choosing_options(verb: Verb) -> Verb:
-    """The options that ChoosingOptions has beside those of ReadingOptions: what of the records is wanted."""
-    for option in (
-        click.option("--options", "with_options", is_flag=True, help="Options records too, not only data records."),
-        click.option(
-            "--add",
-            metavar="NAME,...",
-            multiple=True,
-            help="These columns too: exporterIPv4Address, exportTime, samplingRate, …; a wrong name shows all.",
-        ),
-        click.option(
-            "--join-options",
-            is_flag=True,
-            help="Add what options records say: names of interfaces, applications, VRFs and samplers.",
-        ),
-        click.option(
-            "--scale-sampling",
-            is_flag=True,
-            help="Add samplingRate, where it is from, and counters scaled by it.",
-        ),
-        click.option(
-            "--resolve-time",
-            is_flag=True,
-            help="Add flowStart, flowEnd (UTC) and flowDuration, whatever times were sent.",
-        ),
-        click.option(
-            "-w",
-            "--where",
-            metavar="EXPR",
-            multiple=True,
-            help="Only records that fulfil EXPR; all of them if repeated.",
-        ),
-        click.option("-s", "--select", metavar="NAME,...", multiple=True, help="Only these columns, in this order."),
-    ):
+_COLUMNS = (
+    click.option("--options", "with_options", is_flag=True, help="Options records too, not only data records."),
+    click.option(
+        "--add",
+        metavar="NAME,...",
+        multiple=True,
+        help="These columns too: exporterIPv4Address, exportTime, samplingRate, …; a wrong name shows all.",
+    ),
+    click.option(
+        "--join-options",
+        is_flag=True,
+        help="Add what options records say: names of interfaces, applications, VRFs and samplers.",
+    ),
+    click.option(
+        "--scale-sampling",
+        is_flag=True,
+        help="Add samplingRate, where it is from, and counters scaled by it.",
+    ),
+    click.option(
+        "--resolve-time",
+        is_flag=True,
+        help="Add flowStart, flowEnd (UTC) and flowDuration, whatever times were sent.",
+    ),
+)
+_WHERE = click.option(
+    "-w",
+    "--where",
+    metavar="EXPR",
+    multiple=True,
+    help="Only records that fulfil EXPR; all of them if repeated.",
+)
+_SELECT = click.option("-s", "--select", metavar="NAME,...", multiple=True, help="Only these columns, in this order.")
+
+
+def column_options(verb: Verb) -> Verb:
+    """What of the records is wanted, as choosing_options, but all records."""
+    for option in (*_COLUMNS, _SELECT):
         verb = option(verb)
     return verb
+
+
+def choosing_options(verb: Verb) -> Verb:
+    """The options that ChoosingOptions has beside those of ReadingOptions: what of the records is wanted."""
+    for option in (*_COLUMNS, _WHERE, _SELECT):
+        verb = option(verb)
+    return verb
+
+
+def names_of(texts: Iterable[str], option: str) -> list[str]:
+    """The names of an option that takes several of them with commas between. Raises click.BadParameter for none."""
+    given = list(texts)
+    names = [name.strip() for text in given for name in text.split(",") if name.strip()]
+    if given and not names:
+        raise click.BadParameter("no column is named", param_hint=option)
+    return names
+
+
+def added_of(texts: Iterable[str]) -> tuple[list[str], list[str]]:
+    """What `--add` names: facts of Messages, and columns that are worked out. Raises click.BadParameter."""
+    from headwater.batch.derived import DERIVED
+    from headwater.batch.facts import FACTS
+
+    names = names_of(texts, "--add")
+    for name in names:
+        if name not in FACTS and name not in DERIVED:
+            known = ", ".join((*FACTS, *DERIVED))
+            raise click.BadParameter(f"{name!r} is none of {known}", param_hint="--add")
+    return [name for name in names if name not in DERIVED], [name for name in names if name in DERIVED]
 
 
 def manner_of(asked: ReadingOptions) -> Manner:

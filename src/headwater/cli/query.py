@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
-import click
 import numpy as np
 import numpy.typing as npt
 
 from headwater.batch import Batch, Decoder
 from headwater.batch.derived import DERIVED
 from headwater.batch.facts import FACTS
-from headwater.cli.options import manner_of, state_of
+from headwater.cli.options import added_of, manner_of, names_of, state_of
 from headwater.cli.where import parse_where
 from headwater.process.arguments import check_source
 from headwater.process.learned import registry_for
@@ -103,19 +102,14 @@ class Query:
 
     def __post_init__(self) -> None:
         check_source(self.source)
-        added = self.named
-        for name in added:
-            if name not in FACTS and name not in DERIVED:
-                known = ", ".join((*FACTS, *DERIVED))
-                raise click.BadParameter(f"{name!r} is none of {known}", param_hint="--add")
-        flags = Wanted.of(None, (), [name for name in added if name in DERIVED], **self._flags())
-        self._added, self._facts = flags.derived, tuple(name for name in added if name not in DERIVED)
+        facts, derived = added_of(self.add)
+        self._added, self._facts = Wanted.of(None, (), derived, **self._flags()).derived, tuple(facts)
         self._registry = registry_for(self.source, self._look_up, self.manner)
 
     def _look_up(self, registry: Registry) -> None:
         """Find what the names of the selection and of the condition mean."""
         self._condition = parse_where(self.where, registry)
-        names = _names(self.select, "--select")
+        names = names_of(self.select, "--select")
         # what is added to a selection is a part of it
         self.schema = Decoder([*names, *self._added, *self._facts], registry=registry).schema if names else None
 
@@ -129,7 +123,7 @@ class Query:
     @property
     def named(self) -> list[str]:
         """Columns to add that were asked for by name."""
-        return _names(self.add, "--add")
+        return names_of(self.add, "--add")
 
     @property
     def columns(self) -> tuple[str, ...] | None:
@@ -201,14 +195,6 @@ class Query:
             derived = dict.fromkeys((*self._added, *(n for n in tested if n in DERIVED and n not in FACTS)))
             wanted = Wanted(None, tuple(facts), tuple(derived))
         return replace(wanted, keeps_options=self.keeps_options)
-
-
-def _names(texts: Sequence[str], option: str) -> list[str]:
-    """The names of an option that takes several of them with commas between."""
-    names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
-    if texts and not names:
-        raise click.BadParameter("no column is named", param_hint=option)
-    return names
 
 
 def in_order(window: Sequence[Picked]) -> Iterator[tuple[int, int]]:

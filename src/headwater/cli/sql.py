@@ -68,9 +68,10 @@ def query(
     if as_json + as_csv + (arrow is not None) + (parquet is not None) + with_columns > 1:
         raise click.UsageError("--json, --csv, --arrow, --parquet and --tables exclude each other", ctx)
     sql, paths = _question(ctx, arguments, sql_file, with_columns=with_columns)
-    from headwater.analysis.querying import ask
+    from headwater.analysis.querying import ask, check_installed
     from headwater.cli.sql_time import instant
 
+    check_installed()
     if with_columns:
         from headwater.cli.sql_columns import show_columns
 

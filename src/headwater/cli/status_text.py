@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -10,6 +11,7 @@ from headwater.cli.outcome import counted
 from headwater.cli.progress import size
 from headwater.cli.screen import Painter, safe
 from headwater.cli.table import aligned
+from headwater.process.source_report import COSTLY
 
 Report = Mapping[str, Any]
 
@@ -18,13 +20,15 @@ _CAUSES: Final = {
     "lost_messages": "{message} lost on the way: gaps in sequence numbers",
     "kernel_drops": "{datagram} dropped by the kernel: its receive buffer was full",
     "dropped_datagrams": "{datagram} dropped: the queue was full",
-    "records_lost": "{record} given up by a sink that could not be written",
+    "records_lost": "{record} given up by a sink that could not store them",
     "records_refused": "{record} refused by a sink",
     "stage_errors": "{record} lost in a stage",
+    "workers_died": "{worker} died, and what it had not stored is lost",
     "internal_errors": "{error} of the collector itself; its log has them",
     "truncated": "{datagram} cut short",
     "abandoned_octets": "{octet} not decoded before the end",
 }
+_ERROR_NUMBER: Final = re.compile(r"^\[Errno \d+\] ")
 _MOST: Final = 20
 _FAULTS: Final = 3
 
@@ -77,7 +81,7 @@ def lost(row: Mapping[str, Any]) -> int:
 
 
 def rate(row: Mapping[str, Any]) -> float:
-    """Records a second while an exporter was heard."""
+    """Records a second on average, from the first to the last time that an exporter was heard."""
     return float(row.get("records", 0)) / max(1.0, float(row.get("last_seen", 0)) - float(row.get("first_seen", 0)))
 
 
@@ -85,10 +89,11 @@ def headline(report: Report) -> str:
     """What goes on, in one line."""
     totals = report.get("totals", {})
     exporters = len(report.get("exporters", ()))
+    options = f" ({totals['options_records']:,} of options)" if totals.get("options_records") else ""
     took = span(report.get("now", 0) - report.get("started", 0))
     return (
         f"collector {report.get('pid')} ({safe(str(report.get('state')))}), {took}: "
-        f"{counted(totals.get('records', 0), 'record')} in {counted(totals.get('messages', 0), 'message')} "
+        f"{counted(totals.get('records', 0), 'record')}{options} in {counted(totals.get('messages', 0), 'message')} "
         f"from {counted(exporters, 'exporter')}"
     )
 
@@ -104,6 +109,9 @@ def report_lines(report: Report, width: int | None, paint: Painter, *, most: int
         yield f"warning: {safe(str(text))}"
     yield ""
     yield from listener_lines(report, width, paint)
+    if report.get("workers"):
+        yield ""
+        yield from worker_lines(report, width, paint)
     yield ""
     yield from exporter_lines(report, width, paint, most=most)
     if report.get("sinks"):
@@ -116,7 +124,7 @@ def listener_lines(report: Report, width: int | None, paint: Painter) -> Iterato
     queue = report.get("queue", {})
     rows = [
         (
-            safe(str(one.get("url"))),
+            safe(str(one.get("url"))) + _worker(one, report),
             f"{one.get('sessions', 0):,}",
             compact(one.get("datagrams", 0)),
             size(one.get("octets", 0)),
@@ -131,9 +139,32 @@ def listener_lines(report: Report, width: int | None, paint: Painter) -> Iterato
     yield f"{size(queue.get('octets', 0))} of {size(queue.get('limit', 0))} wait to be decoded"
 
 
+def _worker(row: Mapping[str, Any], report: Report) -> str:
+    """Of which process a row is, where there are several."""
+    return f" [{row.get('worker', 0)}]" if report.get("workers") else ""
+
+
+def worker_lines(report: Report, width: int | None, paint: Painter) -> Iterator[str]:
+    """A line for each process that shares the load."""
+    rows = [
+        (
+            str(one.get("worker")),
+            str(one.get("pid")),
+            f"{one.get('records', 0):,}",
+            "does not answer" if one.get("is_stale") else "ok",
+        )
+        for one in report.get("workers", ())
+    ]
+    yield from aligned(rows, ("WORKER", "PROCESS", "RECORDS", "STATE"), right=(0, 1, 2), width=width, paint=paint)
+
+
 def ranked(exporters: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Exporters, those that lose the most first, then the fastest."""
-    return sorted(exporters, key=lambda one: (lost(one), rate(one)), reverse=True)
+    """Exporters, those that lose the most first, by gaps, drops and faults that cost something; then the fastest."""
+
+    def rank(one: Mapping[str, Any]) -> tuple[int, float]:
+        return lost(one) + sum(count for kind, count in one.get("faults", {}).items() if kind in COSTLY), rate(one)
+
+    return sorted(exporters, key=rank, reverse=True)
 
 
 def exporter_lines(report: Report, width: int | None, paint: Painter, *, most: int = _MOST) -> Iterator[str]:
@@ -156,7 +187,7 @@ def exporter_lines(report: Report, width: int | None, paint: Painter, *, most: i
         )
         for one in exporters[:most]
     ]
-    headings = ("EXPORTER", "OVER", "VERSION", "RECORDS", "PER S", "LOST", "HEARD", "FAULTS")
+    headings = ("EXPORTER", "OVER", "VERSION", "RECORDS", "MEAN/S", "LOST", "HEARD", "FAULTS")
     yield from aligned(rows, headings, right=(3, 4, 5, 6), width=width, paint=paint)
     if len(exporters) > most:
         yield f"and {counted(len(exporters) - most, 'more exporter')}; --json tells all"
@@ -171,7 +202,9 @@ def sink_lines(report: Report, width: int | None, paint: Painter) -> Iterator[st
     """A line for each sink."""
     rows = [
         (
-            safe(str(one.get("name"))),
+            safe(str(one.get("name")))
+            + (" (messages)" if one.get("counts") == "messages" else "")
+            + _worker(one, report),
             f"{one.get('records', 0):,}",
             f"{one.get('records_written', 0):,}",
             f"{_waiting(one):,}",
@@ -193,8 +226,10 @@ def _waiting(sink: Mapping[str, Any]) -> int:
 
 def _state(sink: Mapping[str, Any]) -> str:
     text = "blocked" if sink.get("is_blocked") else "ended" if sink.get("is_over") else "ok"
-    error = safe(str(sink.get("last_error") or ""))
-    return f"{text}: {error}" if error else text
+    error = _ERROR_NUMBER.sub("", safe(str(sink.get("last_error") or "")))
+    if not error:
+        return text
+    return f"ok again, last error: {error}" if text == "ok" else f"{text}: {error}"
 
 
 class Pace:

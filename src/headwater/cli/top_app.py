@@ -160,7 +160,7 @@ class TopApp(App[str]):
         self.query_one("#sinks", Static).update("\n".join([*_sinks(report), *([safe(note)] if note else [])]))
 
     def _show_head(self, report: Mapping[str, Any]) -> None:
-        urls = ", ".join(safe(str(one.get("url"))) for one in report.get("listeners", ()))
+        urls = ", ".join(dict.fromkeys(safe(str(one.get("url"))) for one in report.get("listeners", ())))
         took = span(report.get("now", 0) - report.get("started", 0))
         state = "paused" if self._is_paused else str(report.get("state", ""))
         text = f"headwater {report.get('pid', '')} {state} {took}  {urls}"

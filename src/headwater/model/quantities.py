@@ -26,7 +26,7 @@ def duration(text: str | float) -> float:
     return seconds
 
 
-def size(text: str | int) -> int:
+def size(text: str | float) -> int:
     """Octets; k, M, G, T and the same with B or iB are powers of 1024. Raises ValueError for what is none."""
     value, unit = _split(text)
     unit = unit if unit == "b" else unit.removesuffix("b").removesuffix("i")
