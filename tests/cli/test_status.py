@@ -75,6 +75,11 @@ def test_exporters_whose_faults_cost_the_most_come_first(run: Run, path: str, co
     assert lines == ["192.0.2.2:2", "192.0.2.1:1", "192.0.2.3:3"]
 
 
+def test_columns_that_are_left_out_are_told(run: Run, path: str, collector: FakeCollector) -> None:
+    collector.said = report_of(sinks=[{**SINK, "columns_left_out": 10_000}])
+    assert run("status").stdout.splitlines()[-1].endswith("ok, 10,000 columns left out")
+
+
 def test_workers_are_told_of(run: Run, path: str, collector: FakeCollector) -> None:
     workers = [
         {"worker": 0, "pid": 4243, "records": 1500, "is_stale": False},

@@ -24,6 +24,7 @@ _CAUSES: Final = {
     "records_refused": "{record} refused by a sink",
     "stage_errors": "{record} lost in a stage",
     "workers_died": "{worker} died, and what it had not stored is lost",
+    "columns_left_out": "{column} left out: a segment has room for 2,000",
     "internal_errors": "{error} of the collector itself; its log has them",
     "truncated": "{datagram} cut short",
     "abandoned_octets": "{octet} not decoded before the end",
@@ -226,6 +227,8 @@ def _waiting(sink: Mapping[str, Any]) -> int:
 
 def _state(sink: Mapping[str, Any]) -> str:
     text = "blocked" if sink.get("is_blocked") else "ended" if sink.get("is_over") else "ok"
+    if sink.get("columns_left_out"):
+        return f"{text}, {counted(sink['columns_left_out'], 'column')} left out"
     error = _ERROR_NUMBER.sub("", safe(str(sink.get("last_error") or "")))
     if not error:
         return text

@@ -86,6 +86,7 @@ class Collector:
         self._listeners: list[Listener] = []
         self._engine: Engine | Workers | None = None
         self._handing: Handing | None = None
+        self._reader: int | None = None
         self._endpoints = Endpoints(self, on_reload or self._reread)
         self._asked_to_stop = threading.Event()
         self._was_whole = True
@@ -143,9 +144,10 @@ class Collector:
         """Take what has come, store it, and end; the counts of all.
 
         drain: seconds that this may take (default: of the settings); what could not be stored by then is counted.
+        Who iterates only asks for it by this: the iteration goes on to the last batch, or is left.
         """
-        if self._engine is not None:
-            self._asked_to_stop.set()
+        self._asked_to_stop.set()
+        if self._engine is not None and self._reader != threading.get_ident():
             seconds = float(self.settings.drain) if drain is None else drain
             try:
                 self._was_whole = self._engine.stop(seconds)
@@ -303,7 +305,7 @@ class Collector:
         return replay
 
     def _begin_handing(self) -> Handing:
-        self._handing = Handing()
+        self._handing, self._reader = Handing(), threading.get_ident()
         self.start()
         return self._handing
 

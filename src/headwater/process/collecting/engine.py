@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from headwater.batch.batch import Batch
 from headwater.errors import TransportError
+from headwater.process.collecting.giving import Giving
 from headwater.process.collecting.lane import Lane
 from headwater.process.collecting.ledger import CollectorReport
 from headwater.process.collecting.logs import NAME, Note
@@ -63,11 +64,13 @@ class Engine:
         on_over: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
-        self.outflows = list(outflows)
         self.warnings: list[str] = []
         self._worker, self._stages, self._tell, self._on_over = worker, list(stages), tell, on_over
         self._queue = WorkQueue(int(settings.buffer))
         self._lanes = [_lane(one, settings, wanted, tell) for one in listeners]
+        self._giving = Giving(
+            outflows, self._queue, tell=tell, failed=self._failed, broken=self._broken, on_over=on_over
+        )
         self._saving = Saving(settings.state, worker)
         self._pipeline: Counter[str] = Counter(decoded_records=0)
         self._taps: list[Callable[[Batch], object]] = []
@@ -77,13 +80,12 @@ class Engine:
         self._is_whole = True
         self._stopping = threading.Lock()
         self._missing_before = 0
-        self._deadline = float("inf")
         self._started = time.time()
         self._clock = self._started - time.monotonic()
         self._last: CollectorReport | None = None
         self._final: CollectorReport | None = None
         self._next_tick = 0.0
-        self.progress = time.monotonic()
+        self._progress = time.monotonic()
 
     # ---------------------------------------------------------------- for everybody
 
@@ -114,21 +116,21 @@ class Engine:
             return self._is_whole
 
     def _stop(self, drain_s: float) -> bool:
-        self._deadline = time.monotonic() + drain_s
+        deadline = self._giving.deadline = time.monotonic() + drain_s
         self._is_ending = True
         for lane in self._lanes:
             lane.listener.stop()
         for thread in self._threads:
-            thread.join(max(0.0, self._deadline - time.monotonic()) + _GIVE_UP_S)
+            thread.join(max(0.0, deadline - time.monotonic()) + _GIVE_UP_S)
         if self._collecting is not None:
             self._queue.put(0, self._end)
-            self._collecting.join(max(0.0, self._deadline - time.monotonic()) + _GIVE_UP_S)
+            self._collecting.join(max(0.0, deadline - time.monotonic()) + _GIVE_UP_S)
         for lane in self._lanes:
             lane.listener.close()
         is_whole = not any(thread.is_alive() for thread in (*self._threads, *filter(None, [self._collecting])))
         if not is_whole:
             self._pipeline["abandoned_octets"] += self._queue.octets
-            for outflow in self.outflows:
+            for outflow in self._giving.outflows:
                 outflow.is_cut_off = True
         self._final = self._report("stopped", is_stale=not is_whole)
         return is_whole
@@ -155,6 +157,11 @@ class Engine:
         return self._last
 
     @property
+    def progress(self) -> float:
+        """When the thread that decodes last did something or looked for work, by time.monotonic()."""
+        return max(self._progress, self._giving.progress)
+
+    @property
     def decoded_records(self) -> int:
         """Records that were decoded so far."""
         return self._pipeline["decoded_records"]
@@ -165,7 +172,7 @@ class Engine:
             return self._is_whole
         time.sleep(2 * float(self.settings.latency) + _HANDED_S)  # what was received has been handed over by then
         done: Future[bool] = Future()
-        self._queue.put(0, lambda: done.set_result(self._flush()))
+        self._queue.put(0, lambda: done.set_result(self._giving.flush()))
         try:
             return done.result(timeout)
         except TimeoutError:
@@ -228,27 +235,27 @@ class Engine:
                     self._broken("decoding failed")
                 finally:
                     self._queue.done(work)
-            self.progress = time.monotonic()
+            self._progress = time.monotonic()
 
     def _take(self, lane: Lane, block: Block | FeedWork | StoreWork) -> None:
         if isinstance(block, StoreWork):
-            block.finish(is_stored=self._flush() and self._is_all_stored())
+            block.finish(is_stored=self._giving.flush() and self._is_all_stored())
             return
         if isinstance(block, Block):
             self._store_block(lane, block)
         wants = bool(self._taps) or any(
-            not one.takes_blocks and (one.has_failed or not one.is_over) for one in self.outflows
+            not one.takes_blocks and (one.has_failed or not one.is_over) for one in self._giving.outflows
         )
         take: Any = lane.take
         for batch in take(block, self._clock + time.monotonic(), decode=wants):
             self._pass_on(batch, self._stages)
 
     def _store_block(self, lane: Lane, block: Block) -> None:
-        for outflow in self.outflows:
+        for outflow in self._giving.outflows:
             if outflow.takes_blocks:
                 sink: Any = outflow.sink
                 write = partial(sink.write_block, block, lane.listener.transport, lane.listener.address)
-                self._give(outflow, write, len(block.datagrams))
+                self._giving.give(outflow, write, len(block.datagrams))
 
     def _pass_on(self, batch: Batch, stages: Sequence[Stage]) -> None:
         """Through the stages, and to all that want it."""
@@ -261,7 +268,7 @@ class Engine:
             parts = [] if made is None else [made] if isinstance(made, Batch) else list(made)
         except Exception:
             self._pipeline["stage_errors"] += batch.num_rows
-            self._broken(f"stage {getattr(stages[0], '__name__', stages[0])}: {batch.num_rows} records are lost")
+            self._failed(f"stage {getattr(stages[0], '__name__', stages[0])}: {batch.num_rows} records are lost")
             return
         for part in parts:
             self._pass_on(part, stages[1:])
@@ -270,84 +277,24 @@ class Engine:
         for tap in self._taps:
             with suppress(Exception):  # who only looks shall not disturb
                 tap(batch)
-        for outflow in self.outflows:
+        for outflow in self._giving.outflows:
             if not outflow.takes_blocks:
                 sink: Any = outflow.sink
-                self._give(outflow, partial(sink.write, batch), batch.num_rows)
-
-    # ---------------------------------------------------------------- sinks
-
-    def _flush(self) -> bool:
-        """Have all sinks store what they were given; whether they could."""
-        done = [self._give(outflow, outflow.sink.flush) for outflow in self.outflows]
-        return all(done)
+                self._giving.give(outflow, partial(sink.write, batch), batch.num_rows)
 
     def _is_all_stored(self) -> bool:
         """Whether no record was lost since it was asked last."""
         before, pipeline = self._missing_before, self._pipeline
-        of_sinks = sum(outflow.records_missing for outflow in self.outflows)
-        self._missing_before = of_sinks + pipeline["stage_errors"] + pipeline["internal_errors"]
-        goes_nowhere = bool(self.outflows) and all(outflow.takes_blocks for outflow in self.outflows)
+        self._missing_before = self._giving.records_missing + pipeline["stage_errors"] + pipeline["internal_errors"]
+        goes_nowhere = bool(self._giving.outflows) and all(outflow.takes_blocks for outflow in self._giving.outflows)
         return self._missing_before == before and not goes_nowhere
-
-    def _give(self, outflow: Outflow, give: Callable[[], object], records: int = 0) -> bool:
-        """Call a sink; while it cannot put down what it has, nothing goes on but answers. Whether it has done it."""
-        if outflow.is_over:
-            outflow.refused += records if outflow.has_failed else 0
-            return not outflow.has_failed
-        outflow.busy_since = time.monotonic()
-        try:
-            give()
-        except BrokenPipeError:  # who reads our output has seen enough
-            outflow.is_over = True
-            outflow.sink.abandon()
-            self._on_over()
-        except OSError as error:
-            return self._wait_for(outflow, error)
-        except Exception as error:
-            outflow.refused += records
-            outflow.last_error = f"{type(error).__name__}: {error}"
-            self._broken(f"sink {outflow.name}: {records} records are lost")
-            return False
-        finally:
-            outflow.busy_since = None
-        return True
-
-    def _wait_for(self, outflow: Outflow, error: OSError) -> bool:
-        """Try again until it works, or until the end; whether it works."""
-        outflow.is_blocked = True
-        while True:
-            outflow.last_error = f"{error.strerror or error}"
-            self._tell(f"sink {outflow.name}: {outflow.last_error}; nothing more is stored until that is mended")
-            end = time.monotonic() + _RETRY_S
-            while (left := end - time.monotonic()) > 0 and time.monotonic() < self._deadline:
-                work = self._queue.next(min(left, max(0.0, self._deadline - time.monotonic())), urgent_only=True)
-                if work is not None:
-                    work.do()
-                self.progress = time.monotonic()
-            try:
-                outflow.sink.retry()
-            except OSError as again:
-                error = again
-                if time.monotonic() >= self._deadline:
-                    outflow.sink.abandon()
-                    outflow.is_over = outflow.has_failed = True
-                    return False
-            except Exception as bad:
-                outflow.is_blocked, outflow.last_error = False, f"{type(bad).__name__}: {bad}"
-                self._broken(f"sink {outflow.name}: what it could not write may be lost")
-                return False
-            else:
-                outflow.is_blocked, outflow.last_error = False, ""
-                self._tell(f"sink {outflow.name}: writes again")
-                return True
 
     # ---------------------------------------------------------------- time
 
     def _tick(self, now: float) -> None:
         self._next_tick = now + _TICK_S
-        for outflow in self.outflows:
-            self._give(outflow, partial(outflow.sink.tick, time.time()))
+        for outflow in self._giving.outflows:
+            self._giving.give(outflow, partial(outflow.sink.tick, time.time()))
         for lane in self._lanes:
             try:
                 self._tell_notes(lane)
@@ -371,8 +318,8 @@ class Engine:
                     self._pass_on(batch, self._stages)
         except Exception:  # sinks are to be closed all the same
             self._broken("ending failed")
-        for outflow in self.outflows:
-            self._give(outflow, outflow.sink.close)
+        for outflow in self._giving.outflows:
+            self._giving.give(outflow, outflow.sink.close)
         self._is_over = True
 
     # ---------------------------------------------------------------- telling
@@ -390,7 +337,7 @@ class Engine:
             worker=self._worker,
             listeners=[self._listener(lane) for lane in self._lanes],
             exporters=exporters,
-            sinks=[outflow.to_dict() for outflow in self.outflows],
+            sinks=[outflow.to_dict() for outflow in self._giving.outflows],
             queue={"octets": self._queue.octets, "limit": self._queue.limit},
             pipeline=dict(self._pipeline),
             warnings=[*self.warnings, *(warning for lane in self._lanes for warning in lane.listener.warnings)],
@@ -413,7 +360,12 @@ class Engine:
                 self.warnings.append(text)
 
     def _broken(self, what: str) -> None:
+        """An exception of ours."""
         self._pipeline["internal_errors"] += 1
+        self._failed(what)
+
+    def _failed(self, what: str) -> None:
+        """An exception, of a sink or a stage, or of ours."""
         logging.getLogger(NAME).exception("%s", what)
 
     def _is_allowed(self, address: str) -> bool:

@@ -14,7 +14,7 @@ FORMAT: Final = "headwater.collector"
 _COSTLY: Final = frozenset(map(str, COSTLY))
 _LOSSES: Final = (
     "lost", "lost_messages", "dropped_datagrams", "kernel_drops", "records_lost", "records_refused", "stage_errors",
-    "internal_errors", "truncated", "abandoned_octets", "workers_died",
+    "columns_left_out", "internal_errors", "truncated", "abandoned_octets", "workers_died",
 )  # fmt: skip
 """Totals that say that something is missing."""
 _STATES: Final = frozenset({"sessions", "busy_s"})
@@ -57,7 +57,7 @@ class CollectorReport:
         for name, count in of_listeners.items():
             sums.setdefault(name, count)
         for sink in self.sinks:
-            counts = {k: v for k, v in sink.items() if k.startswith("records_")}
+            counts = {k: v for k, v in sink.items() if k.startswith("records_") or k == "columns_left_out"}
             if sink.get("counts") == "messages":  # it knows of no records; what it has lost is told all the same
                 counts.pop("records_written", None)
             _add(sums, [counts])

@@ -43,7 +43,7 @@ def main(fd: int) -> int:
                 drain = question["drain"]
                 break
             try:
-                _answer(parent, _done(collector, question))
+                _answer(parent, _done(collector, logs, question))
             except HeadwaterError as error:
                 _answer(parent, {"error": str(error)})
         report = collector.stop(drain)
@@ -52,7 +52,7 @@ def main(fd: int) -> int:
     return 0
 
 
-def _done(collector: Collector, question: dict[str, Any]) -> dict[str, Any]:
+def _done(collector: Collector, logs: Logs, question: dict[str, Any]) -> dict[str, Any]:
     match question["do"]:
         case "report":
             return {
@@ -64,7 +64,10 @@ def _done(collector: Collector, question: dict[str, Any]) -> dict[str, Any]:
         case "flush":
             return {"is_whole": collector.flush(question["timeout"])}
         case _:
-            return {"restart": collector.reload(settings_of(**question["settings"]))}
+            settings = settings_of(**question["settings"])
+            restart = collector.reload(settings)
+            logs.change(settings.log)
+            return {"restart": restart}
 
 
 def _answer(parent: socket.socket, said: dict[str, Any]) -> None:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _START_S: Final = 30.0
 _ASK_S: Final = 5.0
 _LOOK_S: Final = 1.0
+_SHARE: Final = 0.03
+"""Of the time, that looking at workers may take."""
 _RESTARTS: Final = 5
 """Of a worker within a minute; after that something is wrong that starting it again does not mend."""
 _SHARED: Final = frozenset({Transport.TCP, Transport.TLS})
@@ -190,8 +192,12 @@ class Workers:
         return [(number, (one, _without_workers(url.at_port(port)))) for number, one in chosen]
 
     def _watch(self) -> None:
+        next_look = 0.0
         while not self._is_ending.wait(_LOOK_S):
-            self._look()
+            begin = time.monotonic()
+            if begin >= next_look:
+                self._look()
+                next_look = begin + (time.monotonic() - begin) / _SHARE  # reports of 10,000 exporters are work
             for worker in self._workers:
                 if worker.has_died:
                     self._replace(worker)
