@@ -27,6 +27,7 @@ _CAUSES: Final = {
     "columns_left_out": "{column} left out: a segment has room for 2,000",
     "internal_errors": "{error} of the collector itself; its log has them",
     "truncated": "{datagram} cut short",
+    "not_session": "{datagram} of sessions that are not known",
     "abandoned_octets": "{octet} not decoded before the end",
 }
 _ERROR_NUMBER: Final = re.compile(r"^\[Errno \d+\] ")

@@ -99,9 +99,9 @@ class DomainLedger:
         self.expected = expected
         self._certain, self._candidate = True, None
         self._recent.extend(recent)
-        counts = [count for _, count, _ in self._recent]
-        self._last = (expected - counts[-1]) % _WRAP
-        if any(count != counts[-1] for count in counts):
+        count = self._recent[-1][1]
+        self._last = (expected - count) % _WRAP
+        if self._own_fits and any(other != count for _, other, _ in self._recent):
             self._own_fits = self._own_lost = 0
 
     def skip_gaps(self, gaps: Sequence[tuple[int, int]]) -> None:

@@ -14,7 +14,7 @@ FORMAT: Final = "headwater.collector"
 _COSTLY: Final = frozenset(map(str, COSTLY))
 _LOSSES: Final = (
     "lost", "lost_messages", "dropped_datagrams", "kernel_drops", "records_lost", "records_refused", "stage_errors",
-    "columns_left_out", "internal_errors", "truncated", "abandoned_octets", "workers_died",
+    "columns_left_out", "internal_errors", "truncated", "abandoned_octets", "workers_died", "not_session",
 )  # fmt: skip
 """Totals that say that something is missing."""
 _STATES: Final = frozenset({"sessions", "busy_s"})
