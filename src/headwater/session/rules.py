@@ -129,6 +129,7 @@ _FAULTS: Final = (
     ("sequence_gap", WARNING, "RFC 7011 §3.1", "Sequence numbers count all records: some are missing."),
     ("sequence_suspect", WARNING, "RFC 7011 §3.1", "Sequence numbers go up by the records sent."),
     ("sequence_reset", WARNING, "RFC 7011 §3.1", "Sequence numbers begin anew with a session only."),
+    ("sequence_rule", ERROR, "RFC 7011 §3.1", "The sequence number counts the records before a Message, not its own."),
     ("late", NOTE, "RFC 7011 §10.3.2", "Messages come in the order in which they were sent."),
     ("duplicate", WARNING, "RFC 7011 §10.3.2", "Messages come once."),
     ("exporter_restart", NOTE, "RFC 3954 §5.1", "The exporter has restarted."),

@@ -102,6 +102,7 @@ try:
     print(*[(one.family.name, one.type.name, one.getsockname()[1]) for one in found], "LISTEN_FDS" in os.environ)
 except Exception as error:
     print(error)
+sys.stdout.flush()
 os._exit(0)
 """
 
