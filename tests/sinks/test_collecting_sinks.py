@@ -206,26 +206,16 @@ def test_a_disk_that_was_full_and_is_emptied_has_everything(small_disk: Path, fo
 
 
 ROTATING = f"""
-import os, signal, sys
-from pathlib import Path
+import sys
 from headwater.sinks.segments import Segments
 from headwater.sinks.segment_parquet import ParquetFormat
+from tests.sinks.dying import die_after
 from tests.sinks.test_segments import Clock, counted, flows
 
 batch, other, clock = flows(50), counted([(1, 8), (7, 2)], 3), Clock({NOON})
 sink = Segments(sys.argv[1], ParquetFormat(), rotate=60, partition="hour=%H", now=clock)
 print(len(sink.open()), flush=True)
-steps = iter(range(int(sys.argv[2])))
-def deadly(name, owner=os):
-    call = getattr(owner, name)
-    def counted(*given, **named):
-        if next(steps, None) is None:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return call(*given, **named)
-    setattr(owner, name, counted)
-for name in ("pwritev", "fsync", "mkdir"):
-    deadly(name)
-deadly("rename", Path)
+die_after(int(sys.argv[2]), "pwritev", "fsync", "mkdir")
 for _ in range(3):
     sink.write(batch)
     sink.write(other)

@@ -276,26 +276,14 @@ def test_what_is_given_up_is_torn(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- processes that die
 
 WRITER = """
-import os, signal, sys
+import sys
 from pathlib import Path
-from headwater.sinks import segment_file
 from headwater.sinks.finisher import Finisher
-from headwater.sinks.held_octets import HeldOctets
 from headwater.sinks.segment_file import SegmentFile
 from headwater.sinks.segment_names import SegmentNames
+from tests.sinks.dying import die_after
 
-steps = iter(range(int(sys.argv[2])))
-def deadly(name, owner=os):
-    call = getattr(owner, name)
-    def counted(*given, **named):
-        if next(steps, None) is None:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return call(*given, **named)
-    setattr(owner, name, counted)
-for name in ("open", "pwritev", "fsync", "close", "mkdir"):
-    deadly(name)
-deadly("rename", Path)
-
+die_after(int(sys.argv[2]), "open", "pwritev", "fsync", "close", "mkdir")
 names = SegmentNames(Path(sys.argv[1]), ".x", partition="%H")
 finisher = Finisher(lambda file: print(file.path.name, flush=True), print)
 for number in range(2):

@@ -170,8 +170,9 @@ def test_what_is_no_ipfix_is_counted_and_told_once(
     assert sink.counters.records == 4
 
 
-def test_files_that_are_open_are_bounded(tmp_path: Path, clock: Clock) -> None:
-    sink = opened(tmp_path, clock, most_open=3)
+def test_files_that_are_open_are_bounded(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headwater.sinks.segment_ipfix_raw._MOST_OPEN", 3)
+    sink = opened(tmp_path, clock)
     keys = [SessionKey(f"192.0.2.{i}", 1) for i in range(10)]
     for _ in range(2):
         sink.write_block(block(*[TEMPLATE, data(0)] * 10, keys=[key for key in keys for _ in range(2)]), *UDP)
@@ -240,3 +241,43 @@ def test_what_is_given_up_is_counted_as_lost(tmp_path: Path, clock: Clock) -> No
 def test_the_target_makes_one(tmp_path: Path) -> None:
     sink = sink_of(f"ipfix-raw:{tmp_path}/?rotate=1m")
     assert isinstance(sink, RawIpfixSegments)
+
+
+def test_ports_without_end_do_not_make_files_without_end(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headwater.sinks.segment_ipfix_raw._MOST_FILES", 3)
+    monkeypatch.setattr("headwater.sinks.segment_ipfix_raw._MOST_OPEN", 2)
+    sink = opened(tmp_path, clock, rotate=60)
+    keys = [SessionKey("192.0.2.1", port, *LOCAL) for port in range(1, 6)]
+    sink.write_block(block(*[TEMPLATE] * 5, keys=keys), *UDP)
+    sink.write_block(block(data(0), data(1), keys=[keys[2], keys[0]]), *UDP)  # one has a file, the other's has ended
+    assert sink.counters.last_error.startswith("3 files have begun since the last rotation, with 2 open at once")
+    clock.now += 60
+    sink.write_block(block(TEMPLATE, keys=keys[4:]), *UDP)
+    sink.close()
+    found = files(tmp_path)
+    assert {name: len(octets) for name, octets in found.items()} == {f"192.0.2.1_{port}": 1 for port in (1, 2, 3, 5)}
+    assert found["192.0.2.1_3"] == [TEMPLATE + data(0)]
+    counters = sink.counters
+    assert (counters.records, counters.records_written, counters.records_lost, counters.errors) == (8, 5, 3, 1)
+
+
+def test_files_that_are_full_may_be_without_end(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headwater.sinks.segment_ipfix_raw._MOST_FILES", 1)
+    sink = opened(tmp_path, clock, rotate_size=1)
+    for _ in range(5):
+        sink.write_block(block(TEMPLATE), *UDP)
+    sink.close()
+    assert (sink.counters.segments, sink.counters.records_lost) == (5, 0)
+
+
+def test_files_that_were_asked_to_end_may_be_without_end(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headwater.sinks.segment_ipfix_raw._MOST_FILES", 1)
+    sink = opened(tmp_path, clock)
+    for _ in range(5):
+        sink.write_block(block(TEMPLATE), *UDP)
+        sink.flush()
+    assert (sink.counters.segments, sink.counters.records_lost) == (5, 0)

@@ -17,6 +17,13 @@ class Party(NamedTuple):
     cert: Path
     key: Path
 
+    def copied(self, folder: Path) -> Party:
+        """Files with other names, which can be replaced."""
+        own = Party(folder / "own.pem", folder / "own.key")
+        for mine, copy in zip(self, own, strict=True):
+            shutil.copy(mine, copy)
+        return own
+
 
 class Certificates:
     """An authority in a folder, and what it signs."""

@@ -9,8 +9,9 @@ import numpy as np
 from headwater.errors import Fault
 from headwater.session.datagrams import Datagrams
 from headwater.session.key import SessionKey, Transport
-from headwater.sinks.spool_blocks import encoded, file_header
+from headwater.sinks.spool_blocks import encoded
 from headwater.transport.incoming.block import Block
+from headwater.wire.spool import FileHeader
 from tests import build as b
 
 MARK, RUN = b"\x81markm\xe4r", b"one run."
@@ -49,7 +50,7 @@ def block(
 
 def pieces(*blocks: Block, lane: Lane = UDP, mark: bytes = MARK, run: bytes = RUN) -> list[bytes]:
     """The header of a spool, and each of the blocks."""
-    return [file_header(mark, run, RECEIVED), *(b"".join(encoded(one, *lane, mark)) for one in blocks)]
+    return [FileHeader(mark, run, RECEIVED).pack(), *(b"".join(encoded(one, *lane, mark)) for one in blocks)]
 
 
 def spool(*blocks: Block, lane: Lane = UDP, mark: bytes = MARK, run: bytes = RUN) -> bytes:

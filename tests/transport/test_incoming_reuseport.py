@@ -9,7 +9,7 @@ from collections import defaultdict
 import pytest
 
 from headwater.errors import TransportError
-from headwater.transport.incoming import reuseport, udp
+from headwater.transport.incoming import reuseport, udp_socket
 from headwater.transport.incoming.reuseport import bound_group
 from headwater.transport.incoming.url import parse_listen_url
 
@@ -55,7 +55,7 @@ def test_a_group_is_not_shared_with_another_program() -> None:
     with pytest.raises(TransportError, match="another program listens there already"):
         bound_group(url, 2)
     with pytest.raises(TransportError, match="another program listens there already"):
-        udp.bind(url)
+        udp_socket.bind(url)
     for one in sockets:
         one.close()
 

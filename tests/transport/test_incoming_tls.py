@@ -25,21 +25,6 @@ MESSAGES = flows(5000)[:200]
 STREAM = b"".join(MESSAGES)
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return Certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def exporter(certificates: Certificates) -> Party:
-    return certificates.party("exporter", "DNS:exporter.example.net", "IP:192.0.2.1")
-
-
-@pytest.fixture(scope="module")
-def collector(certificates: Certificates) -> Party:
-    return certificates.party("collector", "DNS:localhost", "IP:127.0.0.1")
-
-
 def listener(certificates: Certificates, party: Party, options: str = "") -> TlsListener:
     url = f"tls://127.0.0.1:0?ca={certificates.ca}&cert={party.cert}&key={party.key}&{options}"
     made = TlsListener(parse_listen_url(url))
@@ -256,9 +241,7 @@ def test_certificates_are_read_again_and_old_sessions_go_on(
     certificates: Certificates, exporter: Party, collector: Party, tmp_path: Path
 ) -> None:
     kept = Kept()
-    own = Party(tmp_path / "own.pem", tmp_path / "own.key")
-    shutil.copy(collector.cert, own.cert)
-    shutil.copy(collector.key, own.key)
+    own = collector.copied(tmp_path)
     with running(tls := listener(certificates, own), kept), client(tls, certificates, exporter) as old:
         renewed = certificates.party("renewed", "DNS:localhost")
         shutil.copy(renewed.cert, own.cert)

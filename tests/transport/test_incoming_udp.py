@@ -15,7 +15,7 @@ import pytest
 
 from headwater.errors import TransportError
 from headwater.session.key import SessionKey
-from headwater.transport.incoming import datagrams, udp
+from headwater.transport.incoming import datagrams, udp, udp_socket
 from headwater.transport.incoming.opening import open_listener
 from headwater.transport.incoming.udp import UdpListener
 from headwater.transport.incoming.url import parse_listen_url
@@ -298,7 +298,7 @@ def test_what_the_kernel_has_no_room_for_is_counted() -> None:
 @linux
 def test_the_kernels_count_of_drops_may_pass_its_largest_number(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = iter([2**32 - 3, 2**32 - 1, 4])
-    monkeypatch.setattr(udp, "kernel_drops", lambda _: next(counts, 4))
+    monkeypatch.setattr(udp_socket, "kernel_drops", lambda _: next(counts, 4))
     listener, outlet = listening(), Kept()
     with running(listener, outlet), senders(listener, "127.0.0.1") as (one,):
         for count in (1, 2):
@@ -309,9 +309,9 @@ def test_the_kernels_count_of_drops_may_pass_its_largest_number(monkeypatch: pyt
 
 def test_a_receive_buffer_that_the_kernel_does_not_grant_is_told() -> None:
     url = parse_listen_url("udp://127.0.0.1:0?receive_buffer=1G")
-    with closing(udp.bind(url)) as one:
-        warnings = udp.prepare(one, url)
-        granted = udp.granted(one)
+    with closing(udp_socket.bind(url)) as one:
+        warnings = udp_socket.prepare(one, url)
+        granted = udp_socket.granted(one)
     if granted < 1 << 30:
         assert f"the kernel grants a receive buffer of {granted:,} octets, not 1,073,741,824" in warnings[0]
     else:
@@ -400,7 +400,7 @@ def test_a_listener_may_stop_before_it_runs_and_close_twice() -> None:
 
 def test_a_socket_may_be_somebody_elses() -> None:
     url = parse_listen_url("udp://127.0.0.1:0")
-    listener, outlet = UdpListener(url, socket=udp.bind(url)), Kept()
+    listener, outlet = UdpListener(url, socket=udp_socket.bind(url)), Kept()
     with running(listener, outlet), senders(listener, "127.0.0.1") as (one,):
         one.send(numbered(1))
         wait(listener, "datagrams", 1)
@@ -426,4 +426,4 @@ def test_a_group_is_joined(request: pytest.FixtureRequest) -> None:
         wait(listener, "datagrams", 1)
     assert outlet.octets == numbered(1)
     with pytest.raises(TransportError, match="cannot listen on"):
-        udp.bind(parse_listen_url("udp://239.255.47.39:0?interface=nosuch0"))
+        udp_socket.bind(parse_listen_url("udp://239.255.47.39:0?interface=nosuch0"))

@@ -22,11 +22,6 @@ QUICK = "retry=0.2&retry_first=0.05"
 
 
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return Certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
 def exporter(certificates: Certificates) -> Party:
     pytest.importorskip("OpenSSL", reason="pyOpenSSL is not installed (headwater[dtls])")
     return certificates.party("exporter", "DNS:exporter.example.net")

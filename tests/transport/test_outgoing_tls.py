@@ -19,16 +19,6 @@ ROWS = [{"octetDeltaCount": number} for number in range(1000)]
 
 
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return Certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def exporter(certificates: Certificates) -> Party:
-    return certificates.party("exporter", "DNS:exporter.example.net")
-
-
-@pytest.fixture(scope="module")
 def server(certificates: Certificates) -> Party:
     return certificates.party("collector", "DNS:collector.example.net", "IP:127.0.0.1")
 

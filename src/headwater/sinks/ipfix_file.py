@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import secrets
 import stat
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from headwater.errors import SourceError
+from headwater.sinks.locking import lock
 
 PART: Final = ".part"
 """What stands behind the name of a file of a series while it is written."""
@@ -112,7 +112,7 @@ class RegularFile:
 
     def _take(self, was: int) -> None:
         """Keep other writers away, and see that none has written since the file was looked at."""
-        if not _is_locked(self._file.fileno()):
+        if lock(self._file.fileno()) is False:
             raise SourceError(f"{self.name} is being written by another process", source=self.name)
         if os.fstat(self._file.fileno()).st_size != was:
             raise SourceError(f"{self.name} was written by another process just now", source=self.name)
@@ -202,7 +202,7 @@ def is_abandoned(path: Path) -> bool:
     """Whether nobody writes the file, which was not finished."""
     try:
         with path.open("r+b", buffering=0) as file:
-            return _is_locked(file.fileno())
+            return lock(file.fileno()) is not False
     except OSError:
         return False
 
@@ -272,21 +272,6 @@ def sync_directory(directory: Path) -> None:
 def _target(path: Path) -> Path:
     """What a link points to is written, not the link replaced."""
     return path.resolve() if path.is_symlink() else path
-
-
-def _is_locked(descriptor: int) -> bool:
-    """Whether the file is ours alone now; also where there are no locks."""
-    try:
-        fcntl = importlib.import_module("fcntl")
-    except ImportError:  # not Unix
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
 
 
 def _is_regular(file: Any) -> bool:

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import pyarrow as pa
 
 from headwater._version import __version__
-from headwater.sinks.arrow import Gate
-from headwater.sinks.gathered import Gathered
-from headwater.sinks.segment_columns import SegmentColumns
 from headwater.sinks.segment_format import CannotHoldError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from headwater.batch import Batch
-    from headwater.sinks.cells import Mask
-    from headwater.sinks.output import Writable
+from headwater.sinks.segment_tables import TableFormat
 
 _ENOUGH: Final = 1 << 16
 _ENOUGH_OCTETS: Final = 16 << 20
 _SMALL: Final = 8192
 
 
-class ArrowFormat:
+class ArrowFormat(TableFormat):
     """Arrow IPC streams, which can be read up to where they are cut off. compression: "lz4", "zstd" or "none".
 
     lz4 costs less than the system takes for the octets that it saves.
@@ -33,20 +24,8 @@ class ArrowFormat:
     name, suffix = "arrow", ".arrows"
 
     def __init__(self, *, compression: str = "lz4") -> None:
+        super().__init__()
         self._options = pa.ipc.IpcWriteOptions(compression=None if compression == "none" else compression)
-        self._columns = SegmentColumns()
-        self._gathered = Gathered(self._columns)
-        self._file: Gate | None = None
-        self._writer: Any = None  # a pa.ipc.RecordBatchStreamWriter, which has no types
-        self._schema, self._version = pa.schema([]), -1
-
-    @property
-    def rows(self) -> int:
-        return self._gathered.rows
-
-    @property
-    def others(self) -> Mapping[str, int]:
-        return {"columns_left_out": len(self._columns.left_out)}
 
     @property
     def is_full(self) -> bool:
@@ -61,25 +40,13 @@ class ArrowFormat:
         """Of what waits, with its nulls, which Arrow writes out."""
         return max(self._gathered.octets, self._gathered.rows * self._columns.row_octets)
 
-    @property
-    def fits(self) -> bool:
-        return self._version == self._columns.version
-
-    def take(self, batch: Batch, mask: Mask | None) -> int:
-        return self._gathered.take(batch, mask)
-
-    def begin(self, file: Writable) -> None:
-        self._columns.begin_segment()
-        self._version = self._columns.version
-        self._schema = self._columns.schema.with_metadata({"headwater.version": __version__})
-        self._file = Gate(file)
-
     def put(self) -> int:
         count = self._gathered.rows
         try:
             if self._writer is None:
                 target = pa.PythonFile(self._file, mode="w")
-                self._writer = pa.ipc.new_stream(target, self._schema, options=self._options)
+                schema = self._schema.with_metadata({"headwater.version": __version__})
+                self._writer = pa.ipc.new_stream(target, schema, options=self._options)
             table = self._gathered.table(self._schema)
             if table.num_rows < _SMALL * max(column.num_chunks for column in table.columns):
                 table = table.combine_chunks()  # each chunk of any column would be a batch
@@ -94,15 +61,3 @@ class ArrowFormat:
         if writer is not None:
             writer.close()
         self._file = None
-
-    def forget(self) -> None:
-        self._gathered.clear()
-
-    def drop(self) -> None:
-        if self._file is not None:
-            self._file.shut()
-        self._file = self._writer = None
-        self._gathered.clear()
-
-    def fix(self, why: str) -> None:
-        self._columns.fix(why)

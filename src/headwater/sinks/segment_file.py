@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
 import os
 import re
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from headwater.sinks.held_octets import HeldOctets
 from headwater.sinks.ipfix_file import PART
+from headwater.sinks.locking import lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -135,7 +135,7 @@ class SegmentFile:
                 handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), _MODE)
             except FileExistsError:
                 continue
-            if _lock(handle) is not False and _is_at(handle, part):
+            if lock(handle) is not False and _is_at(handle, part):
                 self._handle, self._path, self._part = handle, path, part
                 return
             os.close(handle)  # another process took it for torn before it was locked
@@ -210,7 +210,7 @@ def set_aside(folder: Path, suffix: str) -> list[Torn]:
 def _set_aside(part: Path) -> Torn | None:
     handle = os.open(part, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
     try:
-        if _lock(handle) is not True or not _is_at(handle, part):
+        if lock(handle) is not True or not _is_at(handle, part):
             return None
         octets = os.fstat(handle).st_size
         if octets:
@@ -229,21 +229,6 @@ def _rename_torn(part: Path) -> Path:
         path = part.with_name(f"{name}{number}")
     part.rename(path)
     return path
-
-
-def _lock(handle: int) -> bool | None:
-    """Whether the file is ours alone now; None where there are no locks."""
-    try:
-        fcntl = importlib.import_module("fcntl")
-    except ImportError:  # not Unix
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return None
-    return True
 
 
 def _is_at(handle: int, path: Path) -> bool:

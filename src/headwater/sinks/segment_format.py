@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from headwater.errors import HeadwaterError
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from headwater.batch import Batch
     from headwater.sinks.cells import Mask
     from headwater.sinks.output import Writable
+
+T = TypeVar("T")
 
 
 class CannotHoldError(HeadwaterError):
@@ -64,3 +66,40 @@ class SegmentFormat(Protocol):
 
     def fix(self, why: str) -> None:
         """Take no column any more that the file has not. why: for people."""
+
+
+class WaitingFormat(Generic[T]):
+    """What formats share that keep what they take as it is until it is put: in `_waiting`, `rows` records."""
+
+    fits = True
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._waiting: list[T] = []
+        self._file: Writable | None = None
+
+    @property
+    def others(self) -> Mapping[str, int]:
+        return {}
+
+    @property
+    def is_full(self) -> bool:
+        return self.rows > 0
+
+    @property
+    def is_over(self) -> bool:
+        return True
+
+    def end(self) -> None:
+        self._file = None
+
+    def forget(self) -> None:
+        self._waiting.clear()
+        self.rows = 0
+
+    def drop(self) -> None:
+        self._file = None
+        self.forget()
+
+    def fix(self, why: str) -> None:
+        """It has no columns."""

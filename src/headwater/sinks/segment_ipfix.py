@@ -14,11 +14,13 @@ from headwater.errors import EncodeError, HeadwaterError, UnknownElement
 from headwater.session.exporting import ExportSession
 from headwater.session.key import Transport
 from headwater.sinks.left_out import LeftOut
-from headwater.sinks.segments import ROTATE, ROTATE_SIZE, Segments
+from headwater.sinks.segment_format import WaitingFormat
+from headwater.sinks.segments import Segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+    from typing import Unpack
 
     from headwater.batch import Batch
     from headwater.batch.incoming_columns import Incoming
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from headwater.session.outgoing import Encoded
     from headwater.sinks.cells import Mask
     from headwater.sinks.output import Writable
+    from headwater.sinks.segment_sink import SegmentOptions
 
 _DOMAIN: Final = "observationDomainId"
 _MOST_TRIES: Final = 64
@@ -36,23 +39,12 @@ class IpfixSegments(Segments):
     """A sink (BatchSink) of IPFIX files in a folder. Records keep their Observation Domain where the batch tells it.
 
     Export Times are those at which records are written. NetFlow becomes what IPFIX has for it. Records with a value
-    that IPFIX cannot say are lost, and counted so. The options are those of `Segments`.
+    that IPFIX cannot say are lost, and counted so. The options are those of SegmentSink.
     """
 
-    def __init__(
-        self,
-        folder: Path | str,
-        *,
-        rotate: float = ROTATE,
-        rotate_size: int = ROTATE_SIZE,
-        partition: str = "",
-        worker: int = 0,
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        format = IpfixFormat(self._refused, now=now)
-        super().__init__(
-            folder, format, rotate=rotate, rotate_size=rotate_size, partition=partition, worker=worker, now=now
-        )
+    def __init__(self, folder: Path | str, **options: Unpack[SegmentOptions]) -> None:
+        format = IpfixFormat(self._refused, now=options.get("now", time.time))
+        super().__init__(folder, format, **options)
 
     def _refused(self, records: int, why: HeadwaterError) -> None:
         self.counters.records_lost += records
@@ -60,19 +52,16 @@ class IpfixSegments(Segments):
         self.counters.last_error = str(why)
 
 
-class IpfixFormat:
+class IpfixFormat(WaitingFormat[tuple["Batch", int]]):
     """IPFIX files, in the shape that `Segments` wants. refused: is told of records that cannot be encoded."""
 
     name, suffix = "ipfix", ".ipfix"
-    fits = is_over = True
 
     def __init__(
         self, refused: Callable[[int, HeadwaterError], object], *, now: Callable[[], float] = time.time
     ) -> None:
-        self.rows = 0
+        super().__init__()
         self._refused, self._now = refused, now
-        self._waiting: list[tuple[Batch, int]] = []
-        self._file: Writable | None = None
         self._session = ExportSession(Transport.FILE)
         self._left_out = LeftOut("IPFIX has no element for it")
         # what a null hides goes out as it came, but the columns of a batch may also be of another's making
@@ -81,10 +70,6 @@ class IpfixFormat:
     @property
     def others(self) -> Mapping[str, int]:
         return {"columns_left_out": len(self._left_out)}
-
-    @property
-    def is_full(self) -> bool:
-        return self.rows > 0
 
     def take(self, batch: Batch, mask: Mask | None) -> int:
         parts = list(_by_domain(batch, mask))
@@ -100,20 +85,6 @@ class IpfixFormat:
         count = sum(self._put(batch, domain) for batch, domain in self._waiting)
         self.forget()
         return count
-
-    def end(self) -> None:
-        self._file = None
-
-    def forget(self) -> None:
-        self._waiting.clear()
-        self.rows = 0
-
-    def drop(self) -> None:
-        self._file = None
-        self.forget()
-
-    def fix(self, why: str) -> None:
-        """Each Template has its own columns."""
 
     def _put(self, batch: Batch, domain: int) -> int:
         """Write records of one domain; how many."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import pairwise
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 
@@ -20,20 +18,22 @@ from headwater import kernel
 from headwater.errors import FaultKind
 from headwater.session.datagram_framing import frame_datagrams
 from headwater.session.sets import frame_sets
-from headwater.sinks.collecting import SinkCounters
-from headwater.sinks.finisher import Finisher
 from headwater.sinks.known_templates import KnownTemplates
-from headwater.sinks.segment_file import SegmentFile, set_aside
-from headwater.sinks.segment_names import SegmentNames
-from headwater.sinks.segments import ROTATE, ROTATE_SIZE, make_folder
+from headwater.sinks.segment_file import SegmentFile
+from headwater.sinks.segment_sink import SegmentSink
 from headwater.wire.dialect import IPFIX, OPTIONS_TEMPLATE_SET, TEMPLATE_SET
 
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Unpack
+
     import numpy.typing as npt
 
     from headwater.session.datagrams import Datagrams
     from headwater.session.framing import Frames
     from headwater.session.key import SessionKey, Transport
+    from headwater.sinks.segment_names import SegmentNames
+    from headwater.sinks.segment_sink import SegmentOptions
     from headwater.transport.incoming.block import Block
 
 SUFFIX: Final = ".ipfix"
@@ -41,6 +41,11 @@ _MOST_OPEN: Final = 4096
 _OTHERS_FILES: Final = 256
 """File handles that are left to the rest of the process."""
 _MOST_EXPORTERS: Final = 1 << 16
+_HOUR: Final = 3600.0
+_MOST_FILES: Final = 1 << 13
+"""Begun before the next rotation (or in an hour, without), full ones apart: from ports and addresses that are made up
+anybody can send as if there were exporters without end.
+"""
 _MOST_TEMPLATE_OCTETS: Final = 64 << 20
 _FOREIGN: Final = frozenset((FaultKind.VERSION, FaultKind.SFLOW, FaultKind.AGGREGATION))
 _TIME_AT, _SEQUENCE_AT = 4, 8  # in the Message header
@@ -49,38 +54,27 @@ _DOMAIN_PLAN: Final = np.array([(0, 12, 4, 0)], np.int32)
 _log = logging.getLogger("headwater.collector")
 
 
-class RawIpfixSegments:
+class RawIpfixSegments(SegmentSink):
     """A sink (BlockSink) of IPFIX files in folders `<address>_<port>`; Messages stand for records in its counters.
 
     A file begins, in each Observation Domain, with the Templates that the exporter has sent before, so that it can be
     read alone. Sequence numbers stay as they came. NetFlow is not stored, and counted as not_ipfix, as are Messages
     that are not whole (malformed). When more exporters speak than files can be open, the files of those that were
-    silent the longest end early. SCTP streams of an exporter are not told apart.
-    rotate, rotate_size, partition, worker, now: as for `Segments`; rotate_size is of each file.
+    silent the longest end early; Messages beyond _MOST_FILES are lost. SCTP streams of an exporter are not told apart.
+    The options are those of SegmentSink; rotate_size is of each file.
     """
 
-    def __init__(
-        self,
-        folder: Path | str,
-        *,
-        rotate: float = ROTATE,
-        rotate_size: int = ROTATE_SIZE,
-        partition: str = "",
-        worker: int = 0,
-        now: Callable[[], float] = time.time,
-        most_open: int | None = None,
-    ) -> None:
-        self.name = f"ipfix-raw:{folder}"
-        self.counters = SinkCounters(others={"not_ipfix": 0, "malformed": 0, "templates_left_out": 0})
-        self._folder, self._worker, self._partition, self._now = Path(folder), worker, partition, now
-        self._rotate, self._rotate_size = rotate, rotate_size
-        SegmentNames(self._folder, SUFFIX, worker=worker, partition=partition)  # what is wrong with them is told now
-        self._finisher = Finisher(self._done, self._gone, most=_MOST_EXPORTERS)
-        self._most_open = most_open
+    most_unfinished: ClassVar[int] = _MOST_EXPORTERS
+
+    def __init__(self, folder: Path | str, **options: Unpack[SegmentOptions]) -> None:
+        super().__init__(folder, "ipfix-raw", SUFFIX, **options)
+        self.counters.others |= {"not_ipfix": 0, "malformed": 0, "templates_left_out": 0}
+        self._most_open = 1
         self._exporters: OrderedDict[SessionKey | None, _Exporter] = OrderedDict()  # the one heard of last at the end
         self._open: OrderedDict[SessionKey | None, _Exporter] = OrderedDict()  # those with a file, likewise
         self._template_octets = 0
-        self._began: float | None = None
+        self._period = self._num_begun = 0
+        self._is_told = False
 
     @property
     def files_open(self) -> int:
@@ -90,65 +84,47 @@ class RawIpfixSegments:
     @property
     def records_waiting(self) -> int:
         """Messages whose segment has not got its name yet."""
-        return self._finisher.records + sum(one.file.records for one in self._open.values() if one.file is not None)
+        return self._finisher.records + sum(file.records for file in self._files())
 
     def open(self) -> list[str]:
         """Make the folder, set torn files aside; what there is to tell of it. Raises SinkError."""
-        make_folder(self._folder)
-        if self._most_open is None:
-            self._most_open = _room_for_files()
-        torn = set_aside(self._folder, SUFFIX)
-        self.counters.torn += len(torn)
-        return [str(found) for found in torn]
+        self._most_open = _room_for_files()
+        return super().open()
 
     def write_block(self, block: Block, transport: Transport, local: tuple[str, int]) -> int:
         """Take the IPFIX Messages of a block; how many there were. Raises OSError, and has taken them then too."""
         now = self._now()
         if self._is_due(now):
-            self._end_all()
+            self._end(now)
         count = 0
         touched: list[_Exporter] = []
         for messages in self._messages(block.datagrams):
-            exporter = self._exporter(messages.key)
+            count += len(messages)
+            exporter = self._exporter(messages.key, now)
+            if exporter is None:
+                self.counters.records_lost += len(messages)
+                continue
             before = exporter.known.octets, exporter.known.left_out
-            self._begin(exporter, now)
             assert exporter.file is not None
             exporter.write(messages)
             exporter.file.records += len(messages)
-            count += len(messages)
             touched.append(exporter)
             self._template_octets += exporter.known.octets - before[0]
             self.counters.others["templates_left_out"] += exporter.known.left_out - before[1]
             if self._rotate_size and exporter.file.position >= self._rotate_size:
-                self._end(exporter)
+                self._end_file(exporter)
+                self._num_begun -= 1
         self.counters.records += count
         for key in block.ended:
             self._forget(key)
         while self._exporters and self._is_too_much():
             self._forget(next(iter(self._exporters)))
-        self._settle(touched)
+        self._settle([one.file for one in touched if one.file is not None])
         return count
-
-    def tick(self, now: float) -> None:
-        """End the segments if it is time. now: seconds since 1970. Raises OSError."""
-        if self._is_due(now):
-            self._end_all()
-        self._settle(self._open.values())
-
-    def retry(self) -> None:
-        """After an OSError: put down what waits. Raises OSError."""
-        self._settle(self._open.values(), is_again=True)
-
-    def flush(self) -> None:
-        """End all segments, and see them on the disk under their names. Raises OSError."""
-        self._end_all()
-        self._settle((), is_again=True)
-
-    close = flush
 
     def abandon(self) -> None:
         """Give up what has no name yet."""
-        files = [one.file for one in self._open.values() if one.file is not None]
+        files = self._files()
         for file in files:
             file.give_up()
         lost = sum(file.records for file in files) + sum(file.records for file in self._finisher.give_up())
@@ -195,27 +171,48 @@ class RawIpfixSegments:
             _log.warning("%s: what is no IPFIX, such as NetFlow, is not stored; spool: stores everything", self.name)
         others["not_ipfix"] += count
 
-    def _exporter(self, key: SessionKey | None) -> _Exporter:
+    def _exporter(self, key: SessionKey | None, now: float) -> _Exporter | None:
+        """Whose Messages these are, with a file that is open; None if no more may be begun."""
         found = self._exporters.get(key)
-        if found is None:
-            folder = self._folder / _name(key)
-            names = SegmentNames(folder, SUFFIX, worker=self._worker, partition=self._partition)
-            found = self._exporters[key] = _Exporter(key, names)
+        if found is None or found.file is None:
+            if not self._may_begin(now):
+                return None
+            found = found or _Exporter(key, self._names.within(_name(key)))
+            self._begin(found, now)
+        self._exporters[key] = self._open[key] = found
         self._exporters.move_to_end(key)
+        self._open.move_to_end(key)
         return found
 
-    def _begin(self, exporter: _Exporter, now: float) -> None:
-        """See that the exporter has a file."""
-        if exporter.file is None:
-            while len(self._open) >= (self._most_open or 1):
-                self._end(next(iter(self._open.values())))
-            if self._began is None:
-                self._began = now
-            exporter.begin(now)
-            self._open[exporter.key] = exporter
-        self._open.move_to_end(exporter.key)
+    def _may_begin(self, now: float) -> bool:
+        period = int(now // (self._rotate or _HOUR))
+        if period != self._period:
+            self._period, self._num_begun = period, 0
+        if self._num_begun < _MOST_FILES:
+            self._num_begun += 1
+            self._is_told = False
+            return True
+        if not self._is_told:
+            self._is_told = True
+            self.counters.errors += 1
+            self.counters.last_error = (
+                f"{_MOST_FILES:,} files have begun since the last rotation, with {self._most_open:,} open at once: "
+                "Messages of other exporters are not stored until the next; `allow` fewer, or raise ulimit -n"
+            )
+            _log.warning("%s: %s", self.name, self.counters.last_error)
+        return False
 
-    def _end(self, exporter: _Exporter) -> None:
+    def _files(self) -> list[SegmentFile]:
+        return [one.file for one in self._open.values() if one.file is not None]
+
+    def _begin(self, exporter: _Exporter, now: float) -> None:
+        while len(self._open) >= self._most_open:
+            self._end_file(next(iter(self._open.values())))
+        if self._began is None:
+            self._began = now
+        exporter.begin(now)
+
+    def _end_file(self, exporter: _Exporter) -> None:
         if exporter.file is not None:
             with suppress(OSError):  # the finisher tries again; names are given in the order of time
                 exporter.file.put_down()
@@ -223,47 +220,20 @@ class RawIpfixSegments:
             exporter.file = None
             del self._open[exporter.key]
 
-    def _end_all(self) -> None:
+    def _end(self, now: float) -> None:
         for exporter in list(self._open.values()):
-            self._end(exporter)
+            self._end_file(exporter)
         self._began = None
+        self._num_begun = 0
 
     def _forget(self, key: SessionKey | None) -> None:
         exporter = self._exporters.pop(key, None)
         if exporter is not None:
-            self._end(exporter)
+            self._end_file(exporter)
             self._template_octets -= exporter.known.octets
 
     def _is_too_much(self) -> bool:
         return len(self._exporters) > _MOST_EXPORTERS or self._template_octets > _MOST_TEMPLATE_OCTETS
-
-    def _is_due(self, now: float) -> bool:
-        if self._began is None or not self._rotate:
-            return False
-        return now // self._rotate > self._began // self._rotate or now < self._began - self._rotate
-
-    def _settle(self, exporters: Iterable[_Exporter], *, is_again: bool = False) -> None:
-        """Raise what the system had against it."""
-        try:
-            if is_again:
-                self._finisher.finish()
-            for exporter in exporters:
-                if exporter.file is not None:
-                    exporter.file.put_down()
-            self._finisher.check()
-        except OSError as bad:
-            self.counters.errors += 1
-            self.counters.last_error = str(bad)
-            raise
-
-    def _done(self, file: SegmentFile) -> None:
-        self.counters.records_written += file.records
-        self.counters.octets += file.position
-        self.counters.segments += 1
-
-    def _gone(self, file: SegmentFile, bad: OSError) -> None:
-        self.counters.records_lost += file.records
-        self.counters.last_error = str(bad)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,17 +31,17 @@ class SegmentNames:
         self._folder, self._suffix, self._worker, self._partition = folder, suffix, worker, partition
         self._numbers = count(1)
 
-    def paths(self, start: float, label: str = "") -> Iterator[Path]:
-        """Names of a segment that began then, without end, none of them given before.
+    def within(self, name: str) -> SegmentNames:
+        """Names of their own for a folder within the folder."""
+        return SegmentNames(self._folder / name, self._suffix, worker=self._worker, partition=self._partition)
 
-        start: seconds since 1970. label: what else is to stand in the name, such as an exporter.
-        """
+    def paths(self, start: float) -> Iterator[Path]:
+        """Names of a segment that began then, without end, none of them given before. start: seconds since 1970."""
         began = datetime.fromtimestamp(min(max(start, 0), _LAST), UTC)
         folder = self._folder / began.strftime(self._partition) if self._partition else self._folder
         stem = f"{began:%Y%m%dT%H%M%SZ}-{self._worker}"
-        tail = f"-{_plain(label)}{self._suffix}" if label else self._suffix
         for number in self._numbers:
-            yield folder / f"{stem}-{number:06}{tail}"
+            yield folder / f"{stem}-{number:06}{self._suffix}"
 
 
 def check_partition(partition: str) -> None:
@@ -57,8 +57,3 @@ def check_partition(partition: str) -> None:
         raise SinkError(
             f"partition={partition!r} must be folders within the folder, such as %Y/%m/%d or date=%Y-%m-%d/hour=%H"
         )
-
-
-def _plain(label: str) -> str:
-    """A label as it can stand in a name of a file."""
-    return re.sub(r"[^A-Za-z0-9.-]+", "_", label)[:_MOST_NAME]

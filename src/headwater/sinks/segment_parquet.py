@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from headwater._version import __version__
-from headwater.sinks.arrow import Gate
-from headwater.sinks.gathered import Gathered
 from headwater.sinks.left_out import MOST_COLUMNS
 from headwater.sinks.parquet_encodings import LEVEL, encodings
-from headwater.sinks.segment_columns import SegmentColumns
 from headwater.sinks.segment_format import CannotHoldError
+from headwater.sinks.segment_tables import TableFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from headwater.batch import Batch
-    from headwater.sinks.cells import Mask
     from headwater.sinks.output import Writable
 
 ROW_GROUP: Final = 1 << 18
@@ -30,7 +24,7 @@ _ADDRESSES: Final = ("exporterIPv4Address", "exporterIPv6Address")
 _ADDRESS_TYPES: Final = (pa.uint32(), pa.binary(16))
 
 
-class ParquetFormat:
+class ParquetFormat(TableFormat):
     """Parquet, compressed with zstd: row groups of ROW_GROUP records or _ROW_GROUP_OCTETS octets.
 
     The metadata of a file has `headwater.version`, `headwater.records`, and of records with such columns
@@ -41,21 +35,9 @@ class ParquetFormat:
     name, suffix = "parquet", ".parquet"
 
     def __init__(self, *, level: int = LEVEL, most_columns: int = MOST_COLUMNS) -> None:
+        super().__init__(most_columns)
         self._level = level
-        self._columns = SegmentColumns(most_columns)
-        self._gathered = Gathered(self._columns)
-        self._file: Gate | None = None
-        self._writer: Any = None  # a pq.ParquetWriter, which has no types
-        self._schema, self._version = pa.schema([]), -1
         self._facts = _Facts()
-
-    @property
-    def rows(self) -> int:
-        return self._gathered.rows
-
-    @property
-    def others(self) -> Mapping[str, int]:
-        return {"columns_left_out": len(self._columns.left_out)}
 
     @property
     def is_full(self) -> bool:
@@ -65,17 +47,9 @@ class ParquetFormat:
     def is_over(self) -> bool:
         return self._gathered.rows >= 2 * ROW_GROUP or self._gathered.octets >= 2 * _ROW_GROUP_OCTETS
 
-    @property
-    def fits(self) -> bool:
-        return self._version == self._columns.version
-
-    def take(self, batch: Batch, mask: Mask | None) -> int:
-        return self._gathered.take(batch, mask)
-
     def begin(self, file: Writable) -> None:
-        self._columns.begin_segment()
-        self._schema, self._version = self._columns.schema, self._columns.version
-        self._file, self._facts = Gate(file), _Facts()
+        super().begin(file)
+        self._facts = _Facts()
 
     def put(self) -> int:
         count = self._gathered.rows
@@ -100,18 +74,6 @@ class ParquetFormat:
         except (pa.ArrowException, OSError) as bad:
             raise CannotHoldError(f"a Parquet file cannot be ended: {bad}") from bad
         self._file = None
-
-    def forget(self) -> None:
-        self._gathered.clear()
-
-    def drop(self) -> None:
-        if self._file is not None:
-            self._file.shut()  # the writer writes when it is dropped, too
-        self._file = self._writer = None
-        self._gathered.clear()
-
-    def fix(self, why: str) -> None:
-        self._columns.fix(why)
 
 
 class _Facts:

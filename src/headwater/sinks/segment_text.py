@@ -10,6 +10,7 @@ from headwater.sinks.csv import CsvSink
 from headwater.sinks.ipfix_compression import NO_COMPRESSION, compressor
 from headwater.sinks.left_out import MOST_COLUMNS, LeftOut
 from headwater.sinks.ndjson import NdjsonSink
+from headwater.sinks.segment_format import WaitingFormat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,33 +28,38 @@ _KEPT: Final = 8
 """Segments for which a column is kept that no record has."""
 
 
-class NdjsonFormat:
-    """A JSON object for each record, a line each. compression: "none", "gzip" or "zstd"."""
+class _TextFormat(WaitingFormat[tuple["Batch", "Mask | None"]]):
+    """What formats of text share. compression: "none", "gzip" or "zstd"."""
 
-    name = "ndjson"
-    others: Mapping[str, int] = {}
-    fits = is_over = True
-
-    def __init__(self, *, compression: str = NO_COMPRESSION) -> None:
-        self.suffix = ".ndjson" + SUFFIXES[compression]
+    def __init__(self, suffix: str, compression: str) -> None:
+        super().__init__()
+        self.suffix = suffix + SUFFIXES[compression]
         self._packing = compressor(compression)
-        self._file: _Packed | None = None
-        self._waiting: list[tuple[Batch, Mask | None]] = []
-        self.rows = 0
-
-    @property
-    def is_full(self) -> bool:
-        return self.rows > 0
+        self._packed: _Packed | None = None
 
     def take(self, batch: Batch, mask: Mask | None) -> int:
-        count = _count(batch, mask)
+        count = batch.num_rows if mask is None else int(np.count_nonzero(mask))
         if count:
             self._waiting.append((batch, mask))
             self.rows += count
         return count
 
     def begin(self, file: Writable) -> None:
-        self._file = _Packed(file, self._packing)
+        self._file = self._packed = _Packed(file, self._packing)
+
+    def end(self) -> None:
+        if self._packed is not None:
+            self._packed.end()
+        super().end()
+
+
+class NdjsonFormat(_TextFormat):
+    """A JSON object for each record, a line each. compression: "none", "gzip" or "zstd"."""
+
+    name = "ndjson"
+
+    def __init__(self, *, compression: str = NO_COMPRESSION) -> None:
+        super().__init__(".ndjson", compression)
 
     def put(self) -> int:
         assert self._file is not None
@@ -62,39 +68,19 @@ class NdjsonFormat:
         self.forget()
         return count
 
-    def end(self) -> None:
-        if self._file is not None:
-            self._file.end()
-        self._file = None
 
-    def forget(self) -> None:
-        self._waiting.clear()
-        self.rows = 0
-
-    def drop(self) -> None:
-        self._file = None
-        self.forget()
-
-    def fix(self, why: str) -> None:
-        """It has no columns."""
-
-
-class CsvFormat:
+class CsvFormat(_TextFormat):
     """CSV with one line of names in a file: the columns that were there lately. compression: as NdjsonFormat."""
 
     name = "csv"
 
     def __init__(self, *, compression: str = NO_COMPRESSION, most: int = MOST_COLUMNS) -> None:
-        self.suffix = ".csv" + SUFFIXES[compression]
-        self._packing = compressor(compression)
-        self._file: _Packed | None = None
+        super().__init__(".csv", compression)
         self._sink: CsvSink | None = None
-        self._waiting: list[tuple[Batch, Mask | None]] = []
         self._segment = 0
         self._seen: dict[str, int] = {}
         self._in_file: set[str] = set()
         self._most, self._left_out = most, LeftOut(f"a segment has at most {most} columns")
-        self.rows = 0
         self.fits = True
 
     @property
@@ -102,31 +88,25 @@ class CsvFormat:
         return {"columns_left_out": len(self._left_out)}
 
     @property
-    def is_full(self) -> bool:
-        return self.rows > 0
-
-    @property
     def is_over(self) -> bool:
         return self.rows >= _MOST_WAITING
 
     def take(self, batch: Batch, mask: Mask | None) -> int:
-        count = _count(batch, mask)
-        if count:
-            self._waiting.append((batch, mask))
-            self.rows += count
-            for name in batch.schema.names:
-                if name in self._seen or len(self._seen) < self._most:
-                    self._seen[name] = self._segment
-                    self.fits = self.fits and name in self._in_file
-                else:
-                    self._left_out.add(name)
+        count = super().take(batch, mask)
+        for name in batch.schema.names if count else ():
+            if name in self._seen or len(self._seen) < self._most:
+                self._seen[name] = self._segment
+                self.fits = self.fits and name in self._in_file
+            else:
+                self._left_out.add(name)
         return count
 
     def begin(self, file: Writable) -> None:
         self._segment += 1
         self._seen = {name: seen for name, seen in self._seen.items() if seen >= self._segment - _KEPT}
         self._in_file, self.fits = set(self._seen), True
-        self._file = _Packed(file, self._packing)
+        super().begin(file)
+        assert self._file is not None
         self._sink = CsvSink(self._file, list(self._seen))
 
     def put(self) -> int:
@@ -134,19 +114,6 @@ class CsvFormat:
         count = sum(self._sink.write(batch, mask) for batch, mask in self._waiting)
         self.forget()
         return count
-
-    def end(self) -> None:
-        if self._file is not None:
-            self._file.end()
-        self._file = self._sink = None
-
-    def forget(self) -> None:
-        self._waiting.clear()
-        self.rows = 0
-
-    def drop(self) -> None:
-        self._file = self._sink = None
-        self.forget()
 
     def fix(self, why: str) -> None:
         self._most, self._left_out.why = 0, why
@@ -166,7 +133,3 @@ class _Packed:
     def end(self) -> None:
         if self._compressor is not None:
             self._file.write(self._compressor.flush())
-
-
-def _count(batch: Batch, mask: Mask | None) -> int:
-    return batch.num_rows if mask is None else int(np.count_nonzero(mask))

@@ -6,17 +6,21 @@ import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from headwater.sinks.ipfix_compression import NO_COMPRESSION, compressor
+from headwater.sinks.segment_format import WaitingFormat
 from headwater.sinks.segment_text import SUFFIXES
-from headwater.sinks.segments import ROTATE, ROTATE_SIZE, Segments
-from headwater.sinks.spool_blocks import encoded, file_header, new_mark
+from headwater.sinks.segments import Segments
+from headwater.sinks.spool_blocks import encoded, new_mark
+from headwater.wire.spool import FileHeader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
+    from typing import Unpack
 
     from headwater.session.key import Transport
     from headwater.sinks.cells import Mask
     from headwater.sinks.output import Writable
+    from headwater.sinks.segment_sink import SegmentOptions
     from headwater.transport.incoming.block import Block
 
 SUFFIX: Final = ".hwspool"
@@ -27,24 +31,14 @@ _MOST_TOLD: Final = 64
 class SpoolSink(Segments):
     """A sink (BlockSink) of raw spools in a folder; datagrams stand for records in its counters.
 
-    compression: "none", "gzip" or "zstd". The rest is as `Segments` has it.
+    compression: "none", "gzip" or "zstd". The other options are those of SegmentSink.
     """
 
     def __init__(
-        self,
-        folder: Path | str,
-        *,
-        rotate: float = ROTATE,
-        rotate_size: int = ROTATE_SIZE,
-        partition: str = "",
-        compression: str = NO_COMPRESSION,
-        worker: int = 0,
-        now: Callable[[], float] = time.time,
+        self, folder: Path | str, *, compression: str = NO_COMPRESSION, **options: Unpack[SegmentOptions]
     ) -> None:
-        format = SpoolFormat(compression=compression, now=now)
-        super().__init__(
-            folder, format, rotate=rotate, rotate_size=rotate_size, partition=partition, worker=worker, now=now
-        )
+        format = SpoolFormat(compression=compression, now=options.get("now", time.time))
+        super().__init__(folder, format, **options)
 
     def write_block(self, block: Block, transport: Transport, local: tuple[str, int]) -> int:
         """Take the datagrams of a block; how many there were. Raises OSError, and has taken them then too."""
@@ -57,19 +51,15 @@ class _Received(NamedTuple):
     local: tuple[str, int]
 
 
-class SpoolFormat:
+class SpoolFormat(WaitingFormat[_Received]):
     """Blocks of raw spools, in the shape that `Segments` wants. compression: each block is a member of its own."""
 
     name = "spool"
-    others: Mapping[str, int] = {}
-    fits = is_over = True
 
     def __init__(self, *, compression: str = NO_COMPRESSION, now: Callable[[], float] = time.time) -> None:
+        super().__init__()
         self.suffix = SUFFIX + SUFFIXES[compression]
-        self.rows = 0
         self._packing, self._now = compressor(compression), now
-        self._waiting: list[_Received] = []
-        self._file: Writable | None = None
         self._mark, self._run = b"", new_mark()
 
     @property
@@ -87,7 +77,7 @@ class SpoolFormat:
 
     def begin(self, file: Writable) -> None:
         self._file, self._mark = file, new_mark()
-        self._write([file_header(self._mark, self._run, int(self._now() * 1e9))])
+        self._write([FileHeader(self._mark, self._run, int(self._now() * 1e9)).pack()])
 
     def put(self) -> int:
         count = self.rows
@@ -95,20 +85,6 @@ class SpoolFormat:
             self._write(list(encoded(*received, self._mark)))
         self.forget()
         return count
-
-    def end(self) -> None:
-        self._file = None
-
-    def forget(self) -> None:
-        self._waiting.clear()
-        self.rows = 0
-
-    def drop(self) -> None:
-        self._file = None
-        self.forget()
-
-    def fix(self, why: str) -> None:
-        """It has no columns."""
 
     def _write(self, pieces: list[bytes | memoryview]) -> None:
         assert self._file is not None

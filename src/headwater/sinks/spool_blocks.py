@@ -11,19 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from headwater.wire.spool import (
-    BLOCK_HEADER,
-    FILE_HEADER,
-    FRAMED,
-    HAS_STREAMS,
-    MARK,
-    MOST_OCTETS,
-    MOST_ROWS,
-    SPOOL_MAGIC,
-    SPOOL_VERSION,
-    Told,
-    ToldFault,
-)
+from headwater.wire.spool import MARK, MOST_OCTETS, MOST_ROWS, BlockHeader, Told, ToldFault
 
 if TYPE_CHECKING:
     from headwater.session.datagrams import Datagrams
@@ -31,18 +19,11 @@ if TYPE_CHECKING:
     from headwater.transport.incoming.block import Block
 
 _ENCODER: Final = msgspec.json.Encoder()
-_CRC_AT: Final = 8
 
 
 def new_mark() -> bytes:
     """What begins the blocks of a new file, or tells a run from others."""
     return secrets.token_bytes(MARK)
-
-
-def file_header(mark: bytes, run: bytes, now_ns: int) -> bytes:
-    """How a file begins. now_ns: nanoseconds since 1970."""
-    octets = FILE_HEADER.pack(SPOOL_MAGIC, SPOOL_VERSION, FILE_HEADER.size, mark, run, now_ns, 0)[:-4]
-    return octets + zlib.crc32(octets).to_bytes(4, "little")
 
 
 def encoded(block: Block, transport: Transport, local: tuple[str, int], mark: bytes) -> Iterator[bytes | memoryview]:
@@ -107,21 +88,14 @@ def _encoded(
         ]
     what = _ENCODER.encode(told)
     first, after = (int(datagrams.start[0]), int(datagrams.end[-1])) if rows else (0, 0)
-    tables = [
-        datagrams.received.astype("<i8").tobytes(),
-        (datagrams.start - np.int32(first)).astype("<i4").tobytes(),
-        (datagrams.end - np.int32(first)).astype("<i4").tobytes(),
-        peer.astype("<i4").tobytes(),
-    ]
+    columns = [datagrams.received, datagrams.start - np.int32(first), datagrams.end - np.int32(first), peer]
     if datagrams.stream is not None:
-        tables.append(datagrams.stream.astype("<i4").tobytes())
-    head = what + b"".join(tables)
+        columns.append(datagrams.stream)
     buffer = memoryview(np.ascontiguousarray(datagrams.buffer[first:after])).toreadonly()
-    crc = zlib.crc32(buffer, zlib.crc32(head))
-    flags = 0 if datagrams.stream is None else HAS_STREAMS
-    header = bytearray(BLOCK_HEADER.pack(mark, 0, crc, len(what), rows, len(buffer), flags))
-    header[_CRC_AT : _CRC_AT + 4] = zlib.crc32(header[FRAMED:]).to_bytes(4, "little")
-    yield bytes(header) + head
+    header = BlockHeader(0, len(what), rows, len(buffer), datagrams.stream is not None)
+    tables = [column.astype(form).tobytes() for column, form in zip(columns, header.forms, strict=True)]
+    head = what + b"".join(tables)
+    yield header._replace(crc=zlib.crc32(buffer, zlib.crc32(head))).pack(mark) + head
     yield buffer
 
 

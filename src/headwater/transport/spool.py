@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
@@ -17,20 +17,7 @@ import numpy.typing as npt
 from headwater.errors import Fault, FaultKind, HeadwaterError
 from headwater.session.datagrams import Datagrams
 from headwater.session.key import SessionKey, Transport
-from headwater.wire.spool import (
-    BLOCK_HEADER,
-    FILE_HEADER,
-    FRAMED,
-    HAS_STREAMS,
-    MARK,
-    MOST_OCTETS,
-    MOST_ROWS,
-    MOST_TOLD,
-    SPOOL_VERSION,
-    Told,
-    ToldFault,
-    body_size,
-)
+from headwater.wire.spool import BLOCK_HEADER, FILE_HEADER, MARK, BlockHeader, FileHeader, Told, ToldFault
 
 if TYPE_CHECKING:
     from headwater.transport.windows import Windows
@@ -56,17 +43,6 @@ class SpoolBlock:
     ended: list[SessionKey]
     dropped: dict[SessionKey | None, int]
     faults: list[Fault]
-
-
-class _Head(NamedTuple):
-    """The header of a block. size: octets behind it."""
-
-    crc: int
-    told: int
-    rows: int
-    octets: int
-    flags: int
-    size: int
 
 
 class Spool:
@@ -114,27 +90,18 @@ class Spool:
         if not self._has(FILE_HEADER.size):
             self._skip(len(self._window) - self._at)
             return Fault(FaultKind.TRUNCATED_TAIL, 0, detail="the spool ends within its header")
-        octets = self._window[self._at : self._at + FILE_HEADER.size]
-        _, version, size, self._mark, self._run, _, crc = FILE_HEADER.unpack(octets)
-        if crc != zlib.crc32(octets[:-4]):
-            return Fault(FaultKind.CAPTURE_DAMAGED, 0, detail="the header of the spool is damaged")
-        if version != SPOOL_VERSION or size != FILE_HEADER.size:
-            detail = f"the spool has version {version}, which a later headwater can read"
-            return Fault(FaultKind.CAPTURE_DAMAGED, 0, detail=detail)
-        self._skip(size)
+        try:
+            self._mark, self._run, _ = FileHeader.unpack(self._window[self._at : self._at + FILE_HEADER.size])
+        except ValueError as bad:
+            return Fault(FaultKind.CAPTURE_DAMAGED, 0, detail=str(bad))
+        self._skip(FILE_HEADER.size)
         return None
 
-    def _head(self) -> _Head | None:
+    def _head(self) -> BlockHeader | None:
         """The header of the block that begins here, if one does."""
         if not self._has(BLOCK_HEADER.size):
             return None
-        octets = self._window[self._at : self._at + BLOCK_HEADER.size]
-        mark, framing, crc, told, rows, size, flags = BLOCK_HEADER.unpack(octets)
-        if mark != self._mark or framing != zlib.crc32(octets[FRAMED:]):
-            return None
-        if told > MOST_TOLD or rows > MOST_ROWS or size > MOST_OCTETS or flags & ~HAS_STREAMS:
-            return None
-        return _Head(crc, told, rows, size, flags, body_size(told, rows, size, flags))
+        return BlockHeader.unpack(self._window[self._at : self._at + BLOCK_HEADER.size], self._mark)
 
     def _search(self) -> Fault:
         """Go to where the next block begins, or to the end; what was skipped."""
@@ -156,13 +123,13 @@ class Spool:
         detail = f"the spool ends with {self.offset - begin} octets that are no whole block"
         return Fault(FaultKind.TRUNCATED_TAIL, begin, detail=detail)
 
-    def _torn(self, head: _Head) -> Fault:
+    def _torn(self, head: BlockHeader) -> Fault:
         begin, left = self.offset, len(self._window) - self._at
         self._skip(left)
         detail = f"the last block has {left} of {BLOCK_HEADER.size + head.size} octets, with {head.rows} datagrams"
         return Fault(FaultKind.TRUNCATED_TAIL, begin, detail=detail)
 
-    def _block(self, head: _Head) -> SpoolBlock | Fault:
+    def _block(self, head: BlockHeader) -> SpoolBlock | Fault:
         begin, at = self.offset, self._at + BLOCK_HEADER.size
         body = self._window[at : at + head.size]
         self._skip(BLOCK_HEADER.size + head.size)
@@ -184,7 +151,7 @@ class Spool:
         return Fault(FaultKind.CAPTURE_DAMAGED, begin, detail=detail)
 
 
-def _decode(head: _Head, body: memoryview, begin: int, run: bytes) -> SpoolBlock:
+def _decode(head: BlockHeader, body: memoryview, begin: int, run: bytes) -> SpoolBlock:
     """The block in `body`. begin: offset of its header. Raises HeadwaterError, msgspec.DecodeError: it is none."""
     told = _TOLD.decode(body[: head.told])
     if told.transport not in _TRANSPORTS:
@@ -192,12 +159,12 @@ def _decode(head: _Head, body: memoryview, begin: int, run: bytes) -> SpoolBlock
     keys = [None if peer is None else _key(*peer) for peer in told.peers]
     at, rows = head.told, head.rows
     columns = []
-    for form in ("<i8", "<i4", "<i4", "<i4", *(("<i4",) if head.flags & HAS_STREAMS else ())):
+    for form in head.forms:
         size = rows * int(form[2])
         columns.append(np.frombuffer(body[at : at + size], form).astype(form[1:]))  # a copy that lies well in memory
         at += size
     received, start, end, peer = columns[:4]
-    stream = columns[4] if len(columns) > 4 else None
+    stream = columns[4] if head.has_streams else None
     _check(start, end, peer, stream, octets=head.octets, peers=len(keys))
     buffer = np.frombuffer(body[at:], np.uint8) if head.octets else np.empty(0, np.uint8)
     offset = start + np.int64(begin + BLOCK_HEADER.size + at)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from headwater.errors import TransportError
@@ -37,27 +37,38 @@ class Option(NamedTuple):
     is_list: bool = False
 
 
-class UrlParts(NamedTuple):
-    """What a URL says. host: "" if it has none."""
+@dataclass(frozen=True, slots=True)
+class TransportUrl:
+    """What a URL says. host: "" if it has none. options: those of the URL, and defaults given beside it."""
 
+    url: str
     transport: Transport
     host: str
     port: int
     options: Mapping[str, Any]
 
+    @property
+    def name(self) -> str:
+        """The URL without its options, for people."""
+        return f"{self.transport}://{host_and_port(self.host or '*', self.port)}"
+
+
+U = TypeVar("U", bound=TransportUrl)
+
 
 @dataclass(frozen=True, slots=True)
-class UrlForm:
-    """What URLs of one kind may say. noun: what they stand for, with its article. example: one of them."""
+class UrlForm(Generic[U]):
+    """What URLs of one kind may say. kind: what is made of them. noun: what they are, with its article."""
 
+    kind: type[U]
     noun: str
     example: str
     options: Mapping[str, Option]
     needs_host: bool = True
     has_port_0: bool = False
 
-    def parse(self, url: str, defaults: Mapping[str, Any]) -> UrlParts:
-        """Parts of a URL.
+    def parse(self, url: str, defaults: Mapping[str, Any]) -> U:
+        """What a URL says.
 
         defaults: options for those that the URL does not have, where the transport has them; None = none.
         Raises TransportError for anything that is wrong with it.
@@ -79,7 +90,7 @@ class UrlForm:
             raise TransportError(f"{url!r} is not of the form {transport}://HOST:PORT?OPTION=VALUE", url=url)
         options = self._read(transport, url, defaults, parse_qsl(parts.query, keep_blank_values=True))
         default = _SECURE_PORT if transport in SECURE else _PORT
-        return UrlParts(transport, host, default if port is None else port, MappingProxyType(options))
+        return self.kind(url, transport, host, default if port is None else port, MappingProxyType(options))
 
     def _read(
         self, transport: Transport, url: str, defaults: Mapping[str, Any], query: list[tuple[str, str]]

@@ -38,17 +38,18 @@ file, decompressed; a spool may be compressed as a whole (`.hwspool.zst`), each 
 from __future__ import annotations
 
 import struct
-from typing import Annotated, Final
+import zlib
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
 SPOOL_MAGIC: Final = b"\x93HWSPOOL"
-SPOOL_VERSION: Final = 1
+_VERSION: Final = 1
 FILE_HEADER: Final = struct.Struct("<8sHH8s8sQI")
 BLOCK_HEADER: Final = struct.Struct("<8sIIIIIB3x")
 FRAMED: Final = 16
 """Where the part of a block header begins that says how long the block is."""
-HAS_STREAMS: Final = 1
+_HAS_STREAMS: Final = 1
 MARK: Final = 8
 """Octets of the mark, and of the run."""
 
@@ -89,6 +90,59 @@ class Told(msgspec.Struct):
     faults: list[ToldFault] = []
 
 
-def body_size(told: int, rows: int, octets: int, flags: int) -> int:
-    """Octets behind the header of a block."""
-    return told + rows * (24 if flags & HAS_STREAMS else 20) + octets
+class FileHeader(NamedTuple):
+    """The header of a file. begun: nanoseconds since 1970."""
+
+    mark: bytes
+    run: bytes
+    begun: int
+
+    def pack(self) -> bytes:
+        octets = FILE_HEADER.pack(SPOOL_MAGIC, _VERSION, FILE_HEADER.size, *self, 0)[:-4]
+        return octets + zlib.crc32(octets).to_bytes(4, "little")
+
+    @classmethod
+    def unpack(cls, octets: bytes | memoryview) -> FileHeader:
+        """Raises ValueError, in words, for a header that cannot be read."""
+        _, version, size, mark, run, begun, crc = FILE_HEADER.unpack(octets)
+        if crc != zlib.crc32(octets[:-4]):
+            raise ValueError("the header of the spool is damaged")
+        if version != _VERSION or size != FILE_HEADER.size:
+            raise ValueError(f"the spool has version {version}, which a later headwater can read")
+        return cls(mark, run, begun)
+
+
+class BlockHeader(NamedTuple):
+    """The header of a block. crc: of what is behind it. told, octets: octets of these. rows: datagrams."""
+
+    crc: int
+    told: int
+    rows: int
+    octets: int
+    has_streams: bool
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """What the numbers of each datagram are, table by table: received, start, end, peer, stream."""
+        return ("<i8", "<i4", "<i4", "<i4", "<i4")[: 5 if self.has_streams else 4]
+
+    @property
+    def size(self) -> int:
+        """Octets behind the header."""
+        return self.told + self.rows * sum(int(form[2]) for form in self.forms) + self.octets
+
+    def pack(self, mark: bytes) -> bytes:
+        flags = _HAS_STREAMS if self.has_streams else 0
+        octets = BLOCK_HEADER.pack(mark, 0, self.crc, self.told, self.rows, self.octets, flags)
+        framing = zlib.crc32(octets[FRAMED:]).to_bytes(4, "little")
+        return octets[:MARK] + framing + octets[MARK + 4 :]
+
+    @classmethod
+    def unpack(cls, octets: bytes | memoryview, mark: bytes) -> BlockHeader | None:
+        """None if that is none of the file with that mark."""
+        found, framing, crc, told, rows, size, flags = BLOCK_HEADER.unpack(octets)
+        if found != mark or framing != zlib.crc32(octets[FRAMED:]) or flags & ~_HAS_STREAMS:
+            return None
+        if told > MOST_TOLD or rows > MOST_ROWS or size > MOST_OCTETS:
+            return None
+        return cls(crc, told, rows, size, bool(flags))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket as sockets
@@ -17,7 +18,7 @@ import pytest
 
 import headwater as hw
 from headwater.errors import HeadwaterError
-from headwater.process.collecting import control, control_server
+from headwater.process.collecting import control, control_server, control_socket
 from headwater.process.collecting.control import (
     ControlError,
     ask,
@@ -318,6 +319,38 @@ def test_a_thousand_clients_do_not_lock_the_owner_out(path: str, collector: Fake
         for socket in clients:
             socket.close()
     assert ask(path, "status") == collector.said
+
+
+class Exhausted:
+    """A socket of a process that has no descriptors left."""
+
+    def __init__(self, socket: sockets.socket) -> None:
+        self._socket = socket
+        self.fileno, self.close = socket.fileno, socket.close
+        self.tried = 0
+        self.is_over = False
+
+    def accept(self) -> Any:
+        self.tried += 1
+        if not self.is_over:
+            raise OSError(errno.EMFILE, "too many open files")
+        return self._socket.accept()
+
+
+def test_without_descriptors_nobody_is_let_in_until_there_are_some(
+    collector: FakeCollector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    socket, inode = control_socket.bound(str(tmp_path / "c.sock"))
+    exhausted = Exhausted(socket)
+    monkeypatch.setattr(control_server, "bound", lambda path: (exhausted, inode))
+    monkeypatch.setattr(control_server, "_TICK", 0.01)
+    with served(collector, tmp_path / "c.sock") as path, connected(path) as client:
+        client.sendall(b'{"do":"status"}\n')
+        until(lambda: exhausted.tried)
+        assert exhausted.tried == 1  # and not again before a second is over
+        exhausted.is_over = True
+        assert line_of(client) == collector.said
+    assert exhausted.tried == 2
 
 
 def test_who_does_not_take_answers_is_dropped(

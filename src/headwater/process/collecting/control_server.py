@@ -6,8 +6,6 @@ import contextlib
 import os
 import selectors
 import socket as sockets
-import stat
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -19,13 +17,13 @@ import msgspec
 from headwater.errors import HeadwaterError
 from headwater.process.collecting.control import (
     TALKERS,
-    ControlError,
-    is_alive,
     remove_pointer,
     runtime_folder,
     write_pointer,
 )
+from headwater.process.collecting.control_socket import Inode, bound, is_ours, remove
 from headwater.process.collecting.talkers import TopTalkers
+from headwater.transport.incoming.descriptors import EXHAUSTED
 
 if TYPE_CHECKING:
     from headwater.batch import Batch
@@ -42,6 +40,8 @@ _EXPORTERS: Final = 1000
 _FLUSH: Final = 30.0
 _PIECE: Final = 1 << 16
 _TICK: Final = 0.5
+_REST: Final = 1.0
+"""Seconds without new clients, when no descriptors are left."""
 
 
 class Report(Protocol):
@@ -109,15 +109,14 @@ class ControlServer:
         self._is_flushing = False
         self._done: list[tuple[list[_Client], dict[str, Any]]] = []
         self._is_stopping = False
-        self._inode = (0, 0)
+        self._inode: Inode | None = None
+        self._rested = 0.0
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
 
     def start(self) -> None:
         """Bind the socket and begin to answer. Raises ControlError."""
         self.path = self.path or str(runtime_folder() / f"{os.getpid()}.sock")
-        self._socket = _bound(self.path)
-        found = os.stat(self.path)  # noqa: PTH116  # pathlib costs 5 ms more
-        self._inode = (found.st_dev, found.st_ino)
+        self._socket, self._inode = bound(self.path)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._socket, selectors.EVENT_READ)
         self._near, self._far = sockets.socketpair()
@@ -131,18 +130,15 @@ class ControlServer:
 
     def close(self) -> None:
         """End, and take the socket away."""
-        if not self.path or not self._inode[1]:
+        if self._inode is None:
             return
         self._is_stopping = True
         self._wake()
         self._thread.join(5)
         for folder in self._folders:
             remove_pointer(folder, self.path)
-        with contextlib.suppress(OSError):
-            found = os.stat(self.path)  # noqa: PTH116
-            if (found.st_dev, found.st_ino) == self._inode:  # and not that of a process that took over
-                os.unlink(self.path)  # noqa: PTH108
-        self._inode = (0, 0)
+        remove(self.path, self._inode)
+        self._inode = None
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):
@@ -169,6 +165,9 @@ class ControlServer:
                     self._answer(client, answer)
                     self._obey_all(client)
             self._drop_slow(time.monotonic())
+            if self._rested and time.monotonic() >= self._rested:
+                self._rested = 0.0
+                self._selector.register(self._socket, selectors.EVENT_READ)
         for client in list(self._clients.values()):
             self._drop(client)
         self._selector.close()
@@ -182,9 +181,12 @@ class ControlServer:
     def _accept(self) -> None:
         try:
             socket, _ = self._socket.accept()
-        except OSError:  # it has gone again, or there are no descriptors: others may end
+        except OSError as error:
+            if error.errno in EXHAUSTED:  # or else it has gone again; this one waits, so the socket stays ready
+                self._selector.unregister(self._socket)
+                self._rested = time.monotonic() + _REST
             return
-        if not _is_ours(socket):
+        if not is_ours(socket):
             socket.close()
             return
         if len(self._clients) >= _MOST_CLIENTS:
@@ -383,41 +385,3 @@ def _shortened(report: dict[str, Any]) -> dict[str, Any]:
         return report
     ranked = sorted(exporters, key=lambda one: (one.get("lost", 0), one.get("records", 0)), reverse=True)
     return {**report, "exporters": ranked[:_EXPORTERS], "exporters_left_out": len(exporters) - _EXPORTERS}
-
-
-def _is_ours(socket: sockets.socket) -> bool:
-    """Whether the peer is the owner of this process, or root."""
-    _, uid, _ = struct.unpack("iII", socket.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, 12))
-    return uid in (0, os.geteuid())
-
-
-def _bound(path: str) -> sockets.socket:
-    """A socket that listens at a path; what a process that died has left there goes. Raises ControlError."""
-    socket = sockets.socket(sockets.AF_UNIX)
-    try:
-        _clear(path)
-        os.fchmod(socket.fileno(), 0o600)  # the node gets it when it is made
-        socket.bind(path)
-        os.chmod(path, 0o600)  # noqa: PTH101
-        socket.listen(128)
-    except ControlError:
-        socket.close()
-        raise
-    except OSError as error:
-        socket.close()
-        raise ControlError(f"the control socket {path} cannot be made: {error.strerror}") from None
-    socket.setblocking(False)
-    return socket
-
-
-def _clear(path: str) -> None:
-    """Take a socket away that nobody listens on. Raises ControlError for anything else that is there."""
-    try:
-        is_socket = stat.S_ISSOCK(os.lstat(path).st_mode)
-    except FileNotFoundError:
-        return
-    if not is_socket:
-        raise ControlError(f"{path} is not free for the control socket: it is no socket")
-    if is_alive(path):
-        raise ControlError(f"a collector answers at {path} already; give another control=PATH")
-    os.unlink(path)  # noqa: PTH108

@@ -23,7 +23,7 @@ import msgspec
 from headwater.errors import HeadwaterError, TransportError
 from headwater.process.collecting.ledger import CollectorReport
 from headwater.session.key import Transport
-from headwater.transport.incoming.udp import kernel_drops
+from headwater.transport.incoming.udp_socket import kernel_drops
 from headwater.transport.url_options import host_and_port
 
 if TYPE_CHECKING:

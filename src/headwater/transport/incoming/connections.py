@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import selectors
 import socket as sockets
 import time
 from collections import Counter, deque
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from headwater.errors import FaultKind, TransportError
 from headwater.session.key import SessionKey
-from headwater.transport.incoming.binding import failed
 from headwater.transport.incoming.connection import Connection, prepare
-from headwater.transport.incoming.descriptors import highest_for_connections
+from headwater.transport.incoming.descriptors import EXHAUSTED, highest_for_connections
 from headwater.transport.incoming.framing import LONGEST, framing
-from headwater.transport.incoming.listening import NOTES, SelectorListener, plain_address
+from headwater.transport.incoming.listening import plain_address
+from headwater.transport.incoming.sessions import SessionListener
 from headwater.transport.incoming.url import ListenUrl
 
 _TURN: Final = 1 << 20
@@ -26,18 +25,16 @@ _TURNS: Final = 64
 _LEAST: Final = 2 * (LONGEST + 1)
 """Room that a turn needs: for the beginning of a Message, and for its end."""
 _ACCEPTS: Final = 64
-_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _REST_S: Final = 1.0
 _MOST_HELD: Final = 8 << 20
 """What the kernel holds of a connection, and what is on its way. Who sends more does not keep us from stopping."""
 
 
-class ConnectionListener(SelectorListener):
+class ConnectionListener(SessionListener[Connection]):
     """Accepts connections, and gathers runs of whole Messages of each.
 
     Two selectors: one for connections that have something to say, and one for everything else; the first is an entry
     of the second, and is taken out of it while the queue is full. What begins and ends connections goes on then.
-    notes: sentences for people about single connections, the latest; anybody may take them out.
 
     There are as many connections as max_sessions, and as descriptors allow: some of these are left to others.
     Memory is bounded by max_sessions: an idle connection costs about a kilobyte beside what the kernel has for it, one
@@ -46,38 +43,19 @@ class ConnectionListener(SelectorListener):
 
     def __init__(self, url: ListenUrl, socket: sockets.socket | None = None) -> None:
         super().__init__(url, socket)
-        options = url.options
-        self._idle_s: float = options["idle"]
-        self._message_s: float = options["message_timeout"]
-        self._watch(self._idle_s, self._message_s)
-        self._connections: dict[SessionKey, Connection] = {}
         self._holders: Counter[str] = Counter()
         self._turns: deque[Connection] = deque()
         self._is_accepting = False
         self._highest = 0
         self._rested = 0.0
-        self.notes: deque[str] = deque(maxlen=NOTES)
-
-    @property
-    def num_sessions(self) -> int:
-        return len(self._connections)
 
     def open(self) -> None:
         if not hasattr(selectors.DefaultSelector, "fileno"):
             message = f"cannot listen on {self.url.name}: this system has neither epoll nor kqueue"
             raise TransportError(message, url=self.url.url)
         super().open()
-        assert self._socket is not None
         options = self.url.options
         self._highest = highest_for_connections(options["max_sessions"] + options.get("max_handshakes", 0))
-        try:
-            self._socket.listen(self.url.options["backlog"])
-        except OSError as error:
-            self.close()
-            raise failed(self.url, error) from error
-
-    def sessions(self) -> list[dict[str, Any]]:
-        return [one.describe() for one in list(self._connections.values())]
 
     def _begin(self) -> None:
         self._data = selectors.DefaultSelector()
@@ -114,7 +92,7 @@ class ConnectionListener(SelectorListener):
                 return
             except OSError as error:
                 self.counters["accept_errors"] += 1
-                if error.errno in _EXHAUSTED:  # the connection stays where it is, so the socket stays ready
+                if error.errno in EXHAUSTED:  # the connection stays where it is, so the socket stays ready
                     self._set_accepting(on=False)
                     self._rested = time.monotonic() + _REST_S
                 return
@@ -139,16 +117,16 @@ class ConnectionListener(SelectorListener):
     def _welcome(self, connection: Connection) -> None:
         """Take in a connection that may speak, if there is room for it."""
         holders, address = self._holders, connection.key.address
-        if len(self._connections) >= self.url.options["max_sessions"] and not self._make_room(address):
+        if len(self._sessions) >= self.url.options["max_sessions"] and not self._make_room(address):
             self.counters["connection_limit"] += 1
             connection.close()
             return
-        before = self._connections.get(connection.key)
+        before = self._sessions.get(connection.key)
         if before is not None:  # the kernel knows that it is over; we have not read so yet
             self._read_to_end(before)
         self._gathering.settle(connection.key)
         holders[address] += 1
-        self._connections[connection.key] = connection
+        self._sessions[connection.key] = connection
         connection.begun = connection.heard = time.monotonic()
         self._data.register(connection.socket, selectors.EVENT_READ, connection)
 
@@ -160,7 +138,7 @@ class ConnectionListener(SelectorListener):
         greediest, most = self._holders.most_common(1)[0] if self._holders else ("", 0)
         if most <= self._holders[address] + 1:
             return False
-        for one in reversed(list(self._connections.values())):
+        for one in reversed(list(self._sessions.values())):
             if one.key.address == greediest and not one.taken:
                 self.counters["displaced"] += 1
                 self._finish(one, "there are too many connections")
@@ -213,7 +191,7 @@ class ConnectionListener(SelectorListener):
         if end is not None:
             if end:
                 self.counters["session_errors"] += 1
-                self.notes.append(f"{self.url.transport}://{connection.key}: ended, {end}")
+                self._note(connection.key, f"ended, {end}")
             else:
                 connection.say_goodbye()
             self._finish(connection, end or "the exporter has closed the connection")
@@ -226,7 +204,6 @@ class ConnectionListener(SelectorListener):
             self._finish(connection, "the exporter has opened it anew")
 
     def _finish(self, connection: Connection, why: str) -> None:
-        """End a connection; of a Message that has begun nothing more will come."""
         if connection.tail:
             self.counters["truncated"] += 1
             detail = f"{len(connection.tail)} octets of a Message, then {why}"
@@ -236,7 +213,7 @@ class ConnectionListener(SelectorListener):
             self._data.unregister(connection.socket)
         connection.close()
         self._gathering.end(connection)
-        del self._connections[connection.key]
+        del self._sessions[connection.key]
         address = connection.key.address
         self._holders[address] -= 1
         if not self._holders[address]:
@@ -248,24 +225,7 @@ class ConnectionListener(SelectorListener):
     def _sweep(self, now: float) -> None:
         if not self._is_accepting and now >= self._rested:
             self._set_accepting(on=True)
-        if self._is_paused:  # who waits for us is not late
-            return
-        for one in list(self._connections.values()):
-            if one.begun and self._message_s and now - one.begun > self._message_s:
-                self._time_out(one, f"no whole Message for {self._message_s:g} s")
-            elif self._idle_s and now - one.heard > self._idle_s:
-                self._time_out(one, f"nothing for {self._idle_s:g} s")
-
-    def _time_out(self, connection: Connection, why: str) -> None:
-        self.counters["timed_out"] += 1
-        self.notes.append(f"{self.url.transport}://{connection.key}: ended, it sent {why}")
-        self._finish(connection, why)
-
-    def _delay(self, seconds: float) -> None:
-        for one in self._connections.values():
-            one.heard += seconds
-            if one.begun:
-                one.begun += seconds
+        super()._sweep(now)
 
     # --- the end ---
 
@@ -273,7 +233,7 @@ class ConnectionListener(SelectorListener):
         if self._is_accepting:
             for _ in range(0, self.url.options["backlog"], _ACCEPTS):
                 self._accept()
-        left = deque((one, one.heard_of + _MOST_HELD) for one in self._connections.values())
+        left = deque((one, one.heard_of + _MOST_HELD) for one in self._sessions.values())
         while left and time.monotonic() < end:
             if not self._outlet.wait_for_room(max(end - time.monotonic(), 0.0)):
                 return
@@ -282,7 +242,7 @@ class ConnectionListener(SelectorListener):
                 left.append((connection, most))
 
     def _end(self) -> None:
-        for one in list(self._connections.values()):
+        for one in self._sessions.values():
             one.say_goodbye()
-            self._finish(one, "the collector was stopped")
+        super()._end()
         self._data.close()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from contextlib import suppress
 from importlib import import_module
 from typing import Final
 
+EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""Errors of `accept` that leave the connection where it is, until the system has room for it."""
 _SPARE: Final = 128
 
 

@@ -10,7 +10,6 @@ import os
 import selectors
 import socket as sockets
 import time
-from collections import deque
 from contextlib import suppress
 from typing import Any, ClassVar, Final
 
@@ -31,8 +30,8 @@ from headwater.transport.incoming.dtls_session import (
     random_of,
 )
 from headwater.transport.incoming.handshakes import Handshakes, count_failure
-from headwater.transport.incoming.listening import NOTES, SelectorListener, plain_address
-from headwater.transport.incoming.udp import granted, kernel_drops, prepare
+from headwater.transport.incoming.listening import SelectorListener, plain_address
+from headwater.transport.incoming.udp_socket import KernelDrops, granted, prepare
 from headwater.transport.incoming.url import ListenUrl
 
 _TURN: Final = 256
@@ -66,8 +65,7 @@ class DtlsListener(SelectorListener):
         self._sessions: dict[SocketAddress, DtlsSession] = {}
         self._greetings: dict[SocketAddress, DtlsSession] = {}
         self._has_room = True
-        self._kernel_drops: int | None = None
-        self.notes: deque[str] = deque(maxlen=NOTES)
+        self._kernel_drops: KernelDrops | None = None
 
     @property
     def num_sessions(self) -> int:
@@ -81,7 +79,7 @@ class DtlsListener(SelectorListener):
         try:
             self.warnings += prepare(self._socket, self.url)
             self.counters["receive_buffer"] = granted(self._socket)
-            self._kernel_drops = kernel_drops(self._socket)
+            self._kernel_drops = KernelDrops(self._socket)
         except OSError as error:
             self.close()
             raise failed(self.url, error) from error
@@ -136,7 +134,7 @@ class DtlsListener(SelectorListener):
             session.shut_down()
         elif end is not None:
             self.counters["session_errors"] += 1
-            self.notes.append(f"{self.url.transport}://{session.key}: ended, {dtls_reason_of(end)}")
+            self._note(session.key, f"ended, {dtls_reason_of(end)}")
         if end is not None or datagram[0] != DATA:  # OpenSSL may want to say something
             self._send(session)
         if end is not None:
@@ -232,7 +230,7 @@ class DtlsListener(SelectorListener):
     def _refuse(self, session: DtlsSession, reason: str, words: str) -> None:
         self._send(session)  # an alert
         count_failure(self.counters, reason)
-        self.notes.append(f"{self.url.transport}://{session.key}: refused, {words}")
+        self._note(session.key, f"refused, {words}")
         self._leave(session)
 
     def _leave(self, session: DtlsSession) -> None:
@@ -279,11 +277,8 @@ class DtlsListener(SelectorListener):
         self._count_kernel_drops()
 
     def _count_kernel_drops(self) -> None:
-        assert self._socket is not None
-        drops = kernel_drops(self._socket)
-        if drops is not None and self._kernel_drops is not None:
-            self.counters["kernel_drops"] += (drops - self._kernel_drops) % (1 << 32)
-            self._kernel_drops = drops
+        assert self._kernel_drops is not None
+        self.counters["kernel_drops"] += self._kernel_drops.more()
 
     def _drain(self, end: float) -> None:
         while (left := end - time.monotonic()) > 0 and self._outlet.wait_for_room(left):

@@ -50,22 +50,19 @@ class Gathering:
             self.hand_over()
         return self.arena.buffer.data[self.arena.used :]
 
-    def add_placed(self, peer: Peer, octets: int, received: int) -> None:
+    def add_placed(self, peer: Peer, octets: int, received: int, stream: int = 0) -> None:
         """Take the next octets of the arena, where they lie already, as a datagram; the peer's key was settled."""
         row, begin = self._row(peer), self.arena.used
         self.arena.used = begin + octets
-        self.arena.add_placed(begin, row, received)
+        self.arena.add_placed(begin, row, received, stream)
         self._age()
 
     def add(self, peer: Peer, octets: bytes, received: int, stream: int = 0) -> None:
         """Take a datagram."""
-        self._row(peer)
+        self._row(peer)  # before there is room, as it may hand over
         count = len(octets)
         self.reserve(count)[:count] = octets
-        begin = self.arena.used
-        self.arena.used = begin + count
-        self.arena.add_placed(begin, peer.row, received, stream)
-        self._age()
+        self.add_placed(peer, count, received, stream)
 
     def settle(self, key: SessionKey) -> None:
         """Before a session begins: its key may not end and begin in one block."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import selectors
 import socket as sockets
 import time
-from collections import Counter
+from collections import Counter, deque
 from contextlib import suppress
 from typing import Any, ClassVar, Final
 
-from headwater.session.key import Transport
+from headwater.session.key import SessionKey, Transport
 from headwater.transport.incoming.binding import bound
 from headwater.transport.incoming.block import Outlet
 from headwater.transport.incoming.gathering import Gathering
@@ -21,7 +21,7 @@ _SHORTEST_SWEEP_S: Final = 0.01
 _FULL_S: Final = 0.05
 """How often a full queue is asked whether it has room."""
 _DRAIN_S: Final = 5.0
-NOTES: Final = 100
+_NOTES: Final = 100
 _MAPPED: Final = "::ffff:"
 
 
@@ -30,6 +30,7 @@ class SelectorListener:
 
     latency: seconds that octets wait for others at most before they are handed over; set it before `run`.
     warnings: what people should know of it, complete once it is open.
+    notes: sentences for people about single sessions, the latest; anybody may take them out.
     Subclasses say what is done when their socket is ready, what time brings, and what is left to take at the end.
     """
 
@@ -41,6 +42,7 @@ class SelectorListener:
         self.url = url
         self.counters: Counter[str] = Counter()
         self.warnings: list[str] = []
+        self.notes: deque[str] = deque(maxlen=_NOTES)
         self.latency = LATENCY_S
         self._socket = socket
         self._local: tuple[Any, ...] = ("", 0)
@@ -122,6 +124,9 @@ class SelectorListener:
             return True
         self.counters["refused"] += 1
         return False
+
+    def _note(self, key: SessionKey, what: str) -> None:
+        self.notes.append(f"{self.url.transport}://{key}: {what}")
 
     def _prepare(self, one: sockets.socket) -> None:
         """Set options of the socket; before it is bound, unless somebody else has done that."""

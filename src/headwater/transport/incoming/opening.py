@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from headwater.session.key import Transport
 from headwater.transport.incoming.binding import resolved
+from headwater.transport.sctp_constants import SCTP
+from headwater.transport.url_options import DATAGRAMS
 
 if TYPE_CHECKING:
     from headwater.transport.incoming.block import Listener
     from headwater.transport.incoming.url import ListenUrl
 
-_SCTP: Final = 132
 _LISTENERS: Final = {
     Transport.UDP: ("udp", "UdpListener"),
     Transport.TCP: ("tcp", "TcpListener"),
@@ -52,9 +53,9 @@ def take_inherited(url: ListenUrl, inherited: list[sockets.socket]) -> sockets.s
 
 
 def _fits(url: ListenUrl, one: sockets.socket) -> bool:
-    is_datagrams = url.transport in (Transport.UDP, Transport.DTLS)
+    is_datagrams = url.transport in DATAGRAMS
     is_sctp = url.transport is Transport.SCTP
-    if (one.type == sockets.SOCK_DGRAM) is not is_datagrams or (one.proto == _SCTP) is not is_sctp:
+    if (one.type == sockets.SOCK_DGRAM) is not is_datagrams or (one.proto == SCTP) is not is_sctp:
         return False
     if one.family not in (sockets.AF_INET, sockets.AF_INET6) or one.getsockname()[1] != url.port:
         return False

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from headwater.errors import TransportError
 from headwater.transport.incoming.multicast import is_multicast
-from headwater.transport.incoming.udp import bind
+from headwater.transport.incoming.udp_socket import bind
 
 if TYPE_CHECKING:
     from headwater.transport.incoming.url import ListenUrl

@@ -6,16 +6,14 @@ import selectors
 import socket as sockets
 import sys
 import time
-from collections import deque
 from contextlib import suppress
 from typing import Any, ClassVar, Final
 
 from headwater.errors import FaultKind
 from headwater.session.key import SessionKey
-from headwater.transport.incoming.binding import failed
 from headwater.transport.incoming.framing import LONGEST
-from headwater.transport.incoming.listening import NOTES, SelectorListener, plain_address
-from headwater.transport.incoming.url import ListenUrl
+from headwater.transport.incoming.listening import plain_address
+from headwater.transport.incoming.sessions import SessionListener
 from headwater.transport.sctp_constants import (
     ABORT,
     ASSOCIATION,
@@ -50,14 +48,15 @@ _RECEIVE_BUFFER: Final = 4 << 20
 class Association:
     """An association of an exporter.
 
-    row: see gathering.Peer. part: of a message that the kernel delivers in parts. taken: octets of whole messages.
-    begun: since when a message is waited for, by time.monotonic(), 0 = it is not. heard: when octets came last.
+    identity: what the kernel calls it. row: see gathering.Peer. part: of a message that the kernel delivers in parts.
+    taken: octets of whole messages. begun: since when a message is waited for, by time.monotonic(), 0 = it is not.
+    heard: when octets came last.
     """
 
-    __slots__ = ("begun", "heard", "is_too_long", "key", "part", "row", "since", "streams", "taken")
+    __slots__ = ("begun", "heard", "identity", "is_too_long", "key", "part", "row", "since", "streams", "taken")
 
-    def __init__(self, key: SessionKey, streams: int) -> None:
-        self.key, self.streams = key, streams
+    def __init__(self, identity: int, key: SessionKey, streams: int) -> None:
+        self.identity, self.key, self.streams = identity, key, streams
         self.row = -1
         self.part = b""
         self.is_too_long = False
@@ -71,7 +70,7 @@ class Association:
         return told | {"streams": self.streams}
 
 
-class SctpListener(SelectorListener):
+class SctpListener(SessionListener[Association]):
     """Each message of SCTP is a Message of IPFIX, in a stream of its association.
 
     The kernel makes and ends associations by itself. With a full queue nothing is read, so that its window closes.
@@ -81,30 +80,9 @@ class SctpListener(SelectorListener):
     protocol: ClassVar[int] = SCTP
     has_streams: ClassVar[bool] = True
 
-    def __init__(self, url: ListenUrl, socket: sockets.socket | None = None) -> None:
-        super().__init__(url, socket)
-        self._idle_s: float = url.options["idle"]
-        self._message_s: float = url.options["message_timeout"]
-        self._watch(self._idle_s, self._message_s)
-        self._associations: dict[int, Association] = {}
-        self.notes: deque[str] = deque(maxlen=NOTES)
-
-    @property
-    def num_sessions(self) -> int:
-        return len(self._associations)
-
     def open(self) -> None:
         require_sctp(self.url.name, self.url.url)
         super().open()
-        assert self._socket is not None
-        try:
-            self._socket.listen(self.url.options["backlog"])
-        except OSError as error:
-            self.close()
-            raise failed(self.url, error) from error
-
-    def sessions(self) -> list[dict[str, Any]]:
-        return [one.describe() for one in list(self._associations.values())]
 
     def _prepare(self, one: sockets.socket) -> None:
         one.setsockopt(SCTP, INITMSG, INIT.pack(1, self.url.options["streams"], 0, 0))
@@ -151,7 +129,7 @@ class SctpListener(SelectorListener):
         for level, kind, data in ancillary:
             if (level, kind) == (SCTP, RCVINFO) and len(data) >= RCV.size:
                 stream, *_, identity = RCV.unpack_from(data)
-        association = self._associations.get(identity)
+        association = self._sessions.get(identity)
         if association is None:  # one that was not let in
             self.counters["not_session"] += 1
             return
@@ -184,15 +162,15 @@ class SctpListener(SelectorListener):
         kind = int.from_bytes(octets[:2], sys.byteorder)
         if kind == ASSOCIATION and len(octets) >= CHANGE.size:
             _, _, _, state, _, _, streams, identity = CHANGE.unpack_from(octets)
-            before = self._associations.get(identity)
+            before = self._sessions.get(identity)
             if before is not None:
-                self._finish(identity, "the exporter has begun anew" if state == RESTARTED else "its end")
+                self._finish(before, "the exporter has begun anew" if state == RESTARTED else "its end")
             if state == RESTARTED:
                 self.counters["restarts"] += 1
             if state in (UP, RESTARTED):
                 self._welcome(identity, address, streams)
         elif kind == PARTIAL and len(octets) >= PARTIAL_END.size:
-            association = self._associations.get(PARTIAL_END.unpack_from(octets)[-1])
+            association = self._sessions.get(PARTIAL_END.unpack_from(octets)[-1])
             if association is not None:
                 self._cut_off(association, "the kernel gave it up")
 
@@ -201,20 +179,20 @@ class SctpListener(SelectorListener):
         peer = plain_address(address[0])
         if not self._is_allowed(peer):
             self._abort(identity)
-        elif len(self._associations) >= self.url.options["max_sessions"]:
+        elif len(self._sessions) >= self.url.options["max_sessions"]:
             self.counters["connection_limit"] += 1
             self._abort(identity)
         else:
             key = SessionKey(peer, address[1], plain_address(self._local[0]), self._local[1])
-            self._associations[identity] = Association(key, streams)
+            self._sessions[identity] = Association(identity, key, streams)
 
     def _abort(self, identity: int) -> None:
         assert self._socket is not None
         with suppress(OSError):  # it is over already
             self._socket.sendmsg([b""], [(SCTP, SNDINFO, SND.pack(0, ABORT, 0, 0, identity))])
 
-    def _finish(self, identity: int, why: str) -> None:
-        association = self._associations.pop(identity)
+    def _finish(self, association: Association, why: str) -> None:
+        del self._sessions[association.identity]
         self._cut_off(association, why)
         self._gathering.end(association)
         self.counters["connections_ended"] += 1
@@ -230,32 +208,11 @@ class SctpListener(SelectorListener):
 
     # --- time ---
 
-    def _sweep(self, now: float) -> None:
-        if self._is_paused:  # who waits for us is not late
-            return
-        for identity, one in list(self._associations.items()):
-            if one.begun and self._message_s and now - one.begun > self._message_s:
-                self._time_out(identity, f"no whole Message for {self._message_s:g} s")
-            elif self._idle_s and now - one.heard > self._idle_s:
-                self._time_out(identity, f"nothing for {self._idle_s:g} s")
-
-    def _time_out(self, identity: int, why: str) -> None:
-        self.counters["timed_out"] += 1
-        self.notes.append(f"{self.url.transport}://{self._associations[identity].key}: ended, it sent {why}")
-        self._abort(identity)
-        self._finish(identity, why)
-
-    def _delay(self, seconds: float) -> None:
-        for one in self._associations.values():
-            one.heard += seconds
-            if one.begun:
-                one.begun += seconds
+    def _time_out(self, association: Association, why: str) -> None:
+        self._abort(association.identity)
+        super()._time_out(association, why)
 
     def _drain(self, end: float) -> None:
         while (left := end - time.monotonic()) > 0 and self._outlet.wait_for_room(left):
             if not self._receive() and self._outlet.has_room:
                 return
-
-    def _end(self) -> None:
-        for identity in list(self._associations):
-            self._finish(identity, "the collector was stopped")

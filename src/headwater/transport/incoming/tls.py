@@ -133,7 +133,7 @@ class TlsListener(ConnectionListener):
 
     def _refuse(self, connection: TlsConnection, reason: str, words: str) -> None:
         count_failure(self.counters, reason)
-        self.notes.append(f"{self.url.transport}://{connection.key}: refused, {words}")
+        self._note(connection.key, f"refused, {words}")
         connection.close()
 
     def _leave(self, connection: TlsConnection) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import socket as sockets
-import struct
-import sys
 import time
 from collections import Counter
 from contextlib import suppress
@@ -14,23 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from headwater.session.key import SessionKey, Transport
-from headwater.transport.incoming.binding import bound, failed
+from headwater.transport.incoming.binding import failed
 from headwater.transport.incoming.block import Arena, Block
-from headwater.transport.incoming.datagrams import PEERS_FULL, TALLY, TIMESTAMPS, Receiver, receiver
-from headwater.transport.incoming.multicast import is_multicast, join
+from headwater.transport.incoming.datagrams import PEERS_FULL, TALLY, Receiver, receiver
+from headwater.transport.incoming.udp_socket import KernelDrops, bind, granted, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from headwater.transport.incoming.block import Outlet
     from headwater.transport.incoming.url import ListenUrl
 
-# of asm-generic/socket.h; Python's socket module has them not
-_RECEIVE_BUFFER_FORCE, _MEMINFO = 33, 55
-_MEMORY: Final = struct.Struct("=9I")  # SK_MEMINFO_VARS; the last one counts datagrams that found no room
-_ROUND: Final = 1 << 32
-
-LATENCY: Final = 0.25
+_LATENCY: Final = 0.25
 _DRAIN_S: Final = 5.0
 """For what the kernel holds at the end; an exporter that goes on sending shall not keep us for ever."""
 _PAUSE_S: Final = 1.0
@@ -67,7 +58,7 @@ class UdpListener:
         self.url = url
         self.counters: Counter[str] = Counter(dict.fromkeys(_COUNTERS, 0))  # names are there before others read them
         self.warnings: list[str] = []
-        self.latency = LATENCY
+        self.latency = _LATENCY
         self._socket = socket
         self._local = ("", 0)
         self._wake: tuple[sockets.socket, sockets.socket] | None = None
@@ -78,7 +69,7 @@ class UdpListener:
         self._num_refused = 0
         self._tally = np.zeros(len(TALLY), np.int64)
         self._dropped: Counter[SessionKey] = Counter()
-        self._kernel_drops: int | None = None
+        self._kernel_drops: KernelDrops | None = None
         self._offset = 0
 
     @property
@@ -95,7 +86,7 @@ class UdpListener:
             self.warnings += prepare(made, self.url)
             self.counters["receive_buffer"] = granted(made)
             self._local = made.getsockname()[:2]
-            self._kernel_drops = kernel_drops(made)
+            self._kernel_drops = KernelDrops(made)
             self._wake = sockets.socketpair()
             for one in (made, *self._wake):
                 one.setblocking(False)
@@ -162,7 +153,8 @@ class UdpListener:
             self._num_refused = int(self._refused.sum())
         for name, count in zip(TALLY, self._tally.tolist(), strict=True):
             self.counters[name] += count
-        self._count_kernel_drops()
+        assert self._kernel_drops is not None
+        self.counters["kernel_drops"] += self._kernel_drops.more()
         self._meet(arena, outlet)
         if why == PEERS_FULL:
             if arena.count:
@@ -226,15 +218,6 @@ class UdpListener:
             self._dropped[key if is_known else _REST] += int(counts[number])
         arena.clear()
 
-    def _count_kernel_drops(self) -> None:
-        assert self._socket is not None
-        if self._kernel_drops is None:
-            return
-        now = kernel_drops(self._socket)
-        if now is not None:
-            self.counters["kernel_drops"] += (now - self._kernel_drops) % _ROUND
-            self._kernel_drops = now
-
     def _complain(self, error: OSError) -> None:
         """An error that is none of a peer's making: tell it once, and try again later."""
         if not self.counters["receive_errors"]:
@@ -245,68 +228,6 @@ class UdpListener:
             self._wake[0].settimeout(_PAUSE_S)
             with suppress(OSError):
                 self._wake[0].recv(1, sockets.MSG_PEEK)
-
-
-# ---------------------------------------------------------------- sockets
-
-
-def bind(url: ListenUrl, share: Callable[[sockets.socket], None] = lambda one: None) -> sockets.socket:
-    """A UDP socket bound to the address of a URL, member of the group if that is one.
-
-    share: sets options before that, by which several sockets may be bound to the address. Raises TransportError.
-    """
-    if not is_multicast(url.host):
-        return bound(url, sockets.SOCK_DGRAM, prepare=share)
-    made = bound(url, sockets.SOCK_DGRAM, prepare=_share_group)
-    try:
-        join(made, url.host, url.options.get("interface"))
-    except OSError as error:
-        made.close()
-        raise failed(url, error) from error
-    return made
-
-
-def _share_group(socket: sockets.socket) -> None:
-    """Every program of a host may be a member of a group."""
-    socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
-
-
-def prepare(socket: sockets.socket, url: ListenUrl) -> list[str]:
-    """Ask for the receive buffer of the URL, and for times; what people should know of it."""
-    asked = url.options["receive_buffer"]
-    try:
-        socket.setsockopt(sockets.SOL_SOCKET, _RECEIVE_BUFFER_FORCE if sys.platform == "linux" else -1, asked)
-    except OSError:  # needs CAP_NET_ADMIN
-        with suppress(OSError):
-            socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, asked)
-    if sys.platform == "linux":
-        with suppress(OSError):
-            socket.setsockopt(sockets.SOL_SOCKET, TIMESTAMPS, 1)
-    got = granted(socket)
-    if got >= asked:
-        return []
-    hint = "; let it have more with sysctl net.core.rmem_max" if sys.platform == "linux" else ""
-    return [f"{url.name}: the kernel grants a receive buffer of {got:,} octets, not {asked:,}{hint}"]
-
-
-def granted(socket: sockets.socket) -> int:
-    """Octets of the receive buffer. Linux reserves as much again for its own use, and tells the sum."""
-    octets = socket.getsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF)
-    return octets // 2 if sys.platform == "linux" else octets
-
-
-def kernel_drops(socket: sockets.socket) -> int | None:
-    """How many datagrams a socket had no room for, modulo 2**32; None = this kernel does not tell.
-
-    SO_RXQ_OVFL would tell the same with the next datagram, of which there may be none.
-    """
-    if sys.platform != "linux":
-        return None
-    try:
-        octets = socket.getsockopt(sockets.SOL_SOCKET, _MEMINFO, _MEMORY.size)
-    except OSError:  # before Linux 4.12
-        return None
-    return int(_MEMORY.unpack(octets)[-1]) if len(octets) == _MEMORY.size else None
 
 
 def _text(octets: bytes, scope: int) -> str:

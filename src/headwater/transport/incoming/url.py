@@ -18,6 +18,7 @@ from headwater.transport.url_options import (
     TLS_VERSIONS,
     UDP,
     Option,
+    TransportUrl,
     UrlForm,
     host_and_port,
     list_of,
@@ -34,22 +35,11 @@ _LARGEST_BUFFER: Final = 1 << 30  # SO_RCVBUF is an int, and the kernel doubles 
 
 
 @dataclass(frozen=True, slots=True)
-class ListenUrl:
-    """One address to listen on. options: those of the URL, defaults given beside it, and DEFAULTS.
+class ListenUrl(TransportUrl):
+    """One address to listen on. options: with DEFAULTS.
 
     host: as it is written; "" and "*" are every address of this host, IPv6 and IPv4.
     """
-
-    url: str
-    transport: Transport
-    host: str
-    port: int
-    options: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """The URL without its options, for people."""
-        return f"{self.transport}://{host_and_port(self.host or '*', self.port)}"
 
     @property
     def is_everywhere(self) -> bool:
@@ -79,7 +69,7 @@ def parse_listen_url(url: str, **defaults: Any) -> ListenUrl:
     defaults: options for those that the URL does not have, where the transport has them; None = none.
     Raises TransportError for anything that is wrong with it.
     """
-    found = ListenUrl(url, *_FORM.parse(url, defaults))
+    found = _FORM.parse(url, defaults)
     options = {name: value for name, value in DEFAULTS.items() if found.transport in _OPTIONS[name].of}
     options |= _UDP if found.transport is Transport.UDP else _DTLS if found.transport is Transport.DTLS else {}
     missing = [name for name in ("cert", "ca") if found.transport in SECURE and name not in found.options]
@@ -138,4 +128,6 @@ DEFAULTS: Final[Mapping[str, Any]] = {
 }
 _UDP: Final = {"max_sessions": 65_536}
 _DTLS: Final = {"idle": 3600.0}  # an exporter that has gone away does not say so
-_FORM: Final = UrlForm("a listening address", "udp://0.0.0.0:4739", _OPTIONS, needs_host=False, has_port_0=True)
+_FORM: Final = UrlForm(
+    ListenUrl, "a listening address", "udp://0.0.0.0:4739", _OPTIONS, needs_host=False, has_port_0=True
+)

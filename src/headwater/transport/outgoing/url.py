@@ -14,8 +14,8 @@ from headwater.transport.url_options import (
     STREAMS,
     TLS_VERSIONS,
     Option,
+    TransportUrl,
     UrlForm,
-    host_and_port,
     number,
     one_of,
     some_text,
@@ -30,19 +30,8 @@ DISCOVER: Final = "discover"
 
 
 @dataclass(frozen=True, slots=True)
-class Collector:
-    """One destination of Messages. options: those of the URL, and defaults given beside it."""
-
-    url: str
-    transport: Transport
-    host: str
-    port: int
-    options: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """The URL without its options, for people."""
-        return f"{self.transport}://{host_and_port(self.host, self.port)}"
+class Collector(TransportUrl):
+    """One destination of Messages."""
 
 
 def parse_url(url: str, **defaults: Any) -> Collector:
@@ -51,7 +40,7 @@ def parse_url(url: str, **defaults: Any) -> Collector:
     defaults: options for those that the URL does not have, where the transport has them; None = none.
     Raises TransportError for anything that is wrong with it.
     """
-    return Collector(url, *_FORM.parse(url, defaults))
+    return _FORM.parse(url, defaults)
 
 
 def _mtu(text: str) -> int | str:
@@ -87,4 +76,4 @@ _OPTIONS: Final[Mapping[str, Option]] = {
     "ttl": Option(whole(1), "a number of milliseconds", SCTP),
 }
 """What the query of a URL may say; process/exporting.py tells what each is for."""
-_FORM: Final = UrlForm("a collector", "udp://192.0.2.1:4739", _OPTIONS)
+_FORM: Final = UrlForm(Collector, "a collector", "udp://192.0.2.1:4739", _OPTIONS)
