@@ -427,3 +427,19 @@ def test_a_group_is_joined(request: pytest.FixtureRequest) -> None:
     assert outlet.octets == numbered(1)
     with pytest.raises(TransportError, match="cannot listen on"):
         udp_socket.bind(parse_listen_url("udp://239.255.47.39:0?interface=nosuch0"))
+
+
+def test_what_was_dropped_before_a_socket_was_passed_is_told() -> None:
+    from headwater.transport.incoming.opening import earlier_drops
+
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as passed,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+    ):
+        passed.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        passed.bind(("127.0.0.1", 0))
+        assert earlier_drops([passed]) == []
+        for _ in range(100):
+            sender.sendto(bytes(1000), passed.getsockname())
+        (sentence,) = earlier_drops([passed])
+    assert "before this process took the socket" in sentence

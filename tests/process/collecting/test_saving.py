@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+import headwater as hw
+from headwater.errors import HeadwaterError
 from headwater.process.collecting.saving import Saving
 from tests.process.collecting.sending import until
 
@@ -46,3 +51,11 @@ def test_who_sends_new_templates_all_the_time_does_not_keep_us_saving(tmp_path: 
     assert save(61.0) == 2
     assert saving.close([lane]) == []  # type: ignore[list-item]
     assert lane.snapshots == 3
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_received(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere but on a read-only disk
+    with pytest.raises(HeadwaterError, match="cannot be written"):
+        hw.Collector("udp://127.0.0.1:0", sinks=[print], state=str(tmp_path)).start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -199,3 +200,15 @@ def test_workers_import_nothing_from_the_folder_they_are_started_in(
     monkeypatch.chdir(tmp_path)
     with hw.Collector(TWO, sinks=[tmp_path / "flows"]) as collector:
         assert len(collector.report().workers) == 2
+
+
+def test_a_socket_that_was_passed_has_one_worker_and_no_other_is_started(tmp_path: Path) -> None:
+    passed = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    passed.bind(("127.0.0.1", 0))
+    where = f"udp://127.0.0.1:{passed.getsockname()[1]}"
+    with hw.Collector(where, workers=3, sinks=[tmp_path / "flows"], sockets=[passed]) as collector:
+        UdpSender(port_of(collector)).send(message(0))
+        until(lambda: collector.report().totals.get("messages") == 1, "the Message")
+        assert len(collector.report().workers) == 1
+    assert _rows(tmp_path / "flows") == {0: 1}
+    assert "3 workers were asked for, and there is something to do for 1" in collector.report().warnings

@@ -110,8 +110,10 @@ class Collector:
             raise
 
     def _started_engine(self) -> Engine:
+        from headwater.transport.incoming.opening import earlier_drops
+
         outflows: list[Outflow] = []
-        warnings: list[str] = []
+        warnings: list[str] = earlier_drops(self._inherited)
         try:
             for sink in [*self._made_sinks(), *self._objects, *filter(None, [self._handing])]:
                 warnings += sink.open()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from headwater.errors import Fault
 from headwater.process.source_report import COSTLY
+from headwater.session.events import SequenceGap
 
 if TYPE_CHECKING:
     from headwater.process.collecting.settings import LogSettings
@@ -200,5 +201,7 @@ def log_event(event: object) -> None:
     exporter = getattr(event, "key", None)
     kind = getattr(event, "kind", None) or (None if isinstance(event, str) else type(event).__name__)
     text = str(event) if exporter is None else f"{exporter}: {event}"
-    level = logging.INFO if isinstance(event, Fault) and event.kind not in COSTLY else logging.WARNING
+    is_doubtful_only = isinstance(event, Fault) and event.kind not in COSTLY
+    is_unknown = isinstance(event, SequenceGap) and event.lost is None  # behind data that wait for their Template
+    level = logging.INFO if is_doubtful_only or is_unknown else logging.WARNING
     logging.getLogger(NAME).log(level, "%s", text, extra={"kind": kind or text, "exporter": exporter or ""})

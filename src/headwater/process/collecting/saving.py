@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -56,6 +57,8 @@ class Saving:
         except OSError as bad:
             why = (bad.strerror or str(bad)).lower()
             raise HeadwaterError(f"the folder {self._folder} for the state cannot be made: {why}") from bad
+        if not os.access(self._folder, os.W_OK | os.X_OK):
+            raise HeadwaterError(f"the folder {self._folder} for the state cannot be written; name another one")
         name = re.sub(r"[^\w.]+", "_", lane.listener.url.name).strip("_")
         kept = self._kept[id(lane)] = _Kept(StateFile(self._folder / f"{name}.{self._worker}.state"))
         warning = lane.restore(kept.file)

@@ -76,6 +76,8 @@ class Workers:
 
     def start(self) -> None:
         """Bind, and start all. Raises HeadwaterError, and then nothing is left."""
+        from headwater.transport.incoming.opening import earlier_drops
+
         count = num_workers(self.settings)
         shares: list[list[socket.socket]] = [[] for _ in range(count)]
         urls: list[list[str]] = [[] for _ in range(count)]
@@ -87,8 +89,18 @@ class Workers:
                         shares[number].append(one)
                     urls[number].append(where)
             settings = self.settings.to_dict()
-            for number in range(count):
-                mine = {**settings, "workers": 1, "listen": urls[number], "control": "", "buffer": self._share(count)}
+            self.warnings += earlier_drops(self._inherited)
+            busy = [number for number in range(count) if urls[number]]
+            if len(busy) < count:  # as a socket that was passed is one socket
+                self.warnings.append(f"{count} workers were asked for, and there is something to do for {len(busy)}")
+            for number in busy:
+                mine = {
+                    **settings,
+                    "workers": 1,
+                    "listen": urls[number],
+                    "control": "",
+                    "buffer": self._share(len(busy)),
+                }
                 mine.pop("metrics", None)
                 self._workers.append(_Worker(number, mine, shares[number]))
             with ThreadPoolExecutor(count) as pool:

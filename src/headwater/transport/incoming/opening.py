@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from headwater.session.key import Transport
 from headwater.transport.incoming.binding import resolved
+from headwater.transport.incoming.udp_socket import kernel_drops
 from headwater.transport.sctp_constants import SCTP
 from headwater.transport.url_options import DATAGRAMS
 
@@ -50,6 +51,17 @@ def take_inherited(url: ListenUrl, inherited: list[sockets.socket]) -> sockets.s
     found = next((one for one in fitting if one.getsockname()[0] == host), fitting[0])
     inherited.remove(found)
     return found
+
+
+def earlier_drops(inherited: list[sockets.socket]) -> list[str]:
+    """What the kernel dropped at sockets before this process has them, which nobody counts; a sentence for each."""
+    out = []
+    for one in inherited:
+        drops = kernel_drops(one) if one.type == sockets.SOCK_DGRAM else 0
+        if drops:
+            port = one.getsockname()[1]
+            out.append(f"the kernel dropped {drops:,} datagrams at port {port} before this process took the socket")
+    return out
 
 
 def _fits(url: ListenUrl, one: sockets.socket) -> bool:
