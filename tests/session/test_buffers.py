@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import time
+
+import numpy as np
 
 from headwater.errors import FaultKind
 from headwater.session import DataSets, Limits, Session, SessionKey, TemplateLearned
+from headwater.session.data import cut_by_history
 from tests import build as b
 from tests.oracle import Account, listen
 
@@ -142,3 +146,13 @@ def test_templates_repeated_hundreds_of_times_in_the_first_buffer_change_where_t
     assert names[:100] == names[300:] == ["sourceTransportPort"] * 100
     assert names[100:300] == ["ipClassOfService"] * 200
     assert told.kinds[FaultKind.TEMPLATE_REPLACED] == 2
+
+
+def test_what_held_for_each_set_is_found_however_long_the_history() -> None:
+    random.seed(8)
+    for _ in range(200):
+        ordinals = sorted(random.choices(range(60), k=random.randrange(40)))
+        history = [(-1, "before"), *((ordinal, f"{ordinal}, {i}") for i, ordinal in enumerate(ordinals))]
+        sets = np.array(sorted(random.sample(range(60), random.randrange(1, 30))), np.intp)
+        found = [(int(one), what) for what, piece in cut_by_history(history, sets) for one in piece]
+        assert found == [(one, [what for at, what in history if at <= one][-1]) for one in sets.tolist()]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -381,8 +383,13 @@ def by_key(keys: npt.NDArray[np.integer], values: Indices) -> Iterator[tuple[int
 
 
 def cut_by_history(history: list[tuple[int, T]], sets: Indices) -> Iterator[tuple[T, Indices]]:
-    """Pieces of ascending `sets` with what held for them, where history tells from which Set on."""
-    cuts = np.searchsorted(sets, [ordinal for ordinal, _ in history[1:]])
-    for (_, what), piece in zip(history, np.split(sets, cuts), strict=True):
-        if len(piece):
-            yield what, piece
+    """Pieces of ascending `sets` with what held for them, where history tells from which Set on; it begins at -1.
+
+    Of a long history only what holds for a piece is looked at: a flood of definitions makes one for each of them.
+    """
+    at = 0
+    while at < len(sets):
+        after = bisect_right(history, int(sets[at]), key=itemgetter(0))
+        end = len(sets) if after == len(history) else int(np.searchsorted(sets, history[after][0]))
+        yield history[after - 1][1], sets[at:end]
+        at = end
