@@ -148,3 +148,10 @@ def test_ipv6_addresses_are_served(collector: FakeCollector) -> None:
     assert server.url.startswith("http://[::1]:")
     assert got(server, "/healthz")[0] == 200
     server.close()
+
+
+def test_who_asks_for_the_head_alone_gets_no_body(server: MetricsServer) -> None:
+    request = urllib.request.Request(server.url, method="HEAD")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert (answer.status, answer.read()) == (200, b"")
+        assert int(answer.headers["Content-Length"]) > 0

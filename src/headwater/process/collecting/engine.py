@@ -80,6 +80,7 @@ class Engine:
         self._is_whole = True
         self._stopping = threading.Lock()
         self._missing_before = 0
+        self._pid = os.getpid()
         self._started = time.time()
         self._clock = self._started - time.monotonic()
         self._last: CollectorReport | None = None
@@ -167,7 +168,9 @@ class Engine:
         return self._pipeline["decoded_records"]
 
     def flush(self, timeout: float) -> bool:
-        """Store all that has arrived by now; whether that was done in time."""
+        """Store all that has arrived by now; whether that was done in time. In a process that was forked it is not."""
+        if os.getpid() != self._pid:  # threads do not come along
+            return False
         if self._final is not None:
             return self._is_whole
         time.sleep(2 * float(self.settings.latency) + _HANDED_S)  # what was received has been handed over by then
