@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import signal
 import socket
 import subprocess
@@ -18,7 +17,6 @@ import pyarrow.parquet as pq
 import pytest
 
 import headwater as hw
-from headwater.session.limits import Limits
 from tests import build as b
 from tests.process.collecting.sending import DEADLINE_S, UdpSender, message, port_of, until
 from tests.process.collecting.test_collector import HERE, Kept
@@ -61,7 +59,6 @@ def test_templates_without_end_are_bounded_by_limits_and_others_are_not_harmed()
     report = collector.report()
     assert kept.ports == [0, 1]
     assert report.faults["template_limit"] >= 4800
-    assert Limits().templates_in_all > 150
 
 
 def test_domains_without_end_are_bounded_too() -> None:
@@ -98,7 +95,6 @@ def test_a_clock_that_jumps_changes_nothing_but_the_times(monkeypatch: pytest.Mo
         for sequence, jump in enumerate((0.0, 86_400.0, -86_400.0, 1e9, 0.0)):  # noqa: B007  # the lambda reads it
             sender.send(message(sequence, template=not sequence))
             until(_decoded(collector, sequence + 1), "the record")
-            time.sleep(0)
     report = collector.report()
     files = sorted((tmp_path / "flows").glob("*.parquet"))
     assert sorted(port for file in files for port in pq.read_table(file)["sourceTransportPort"].to_pylist()) == [
@@ -171,6 +167,11 @@ def test_kill_9_again_and_again_leaves_whole_segments_and_nothing_twice(tmp_path
     assert len(list(flows.rglob("*.torn*"))) == told
 
 
+def _memory() -> int:
+    """Resident octets of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def test_memory_stays_bounded_while_everybody_sends_something_else() -> None:
     """Thousands of exporters, each with Templates, options and garbage of its own."""
     seen = 0
@@ -180,14 +181,16 @@ def test_memory_stays_bounded_while_everybody_sends_something_else() -> None:
         seen += batch.num_rows
 
     limits = {"sessions": 200, "domains_in_all": 500}
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _memory()
     with hw.Collector(f"{HERE}?max_sessions=200", sinks=[count], limits=limits, latency=0.01) as collector:
         port = port_of(collector)
         for number in range(2000):
             UdpSender(port, f"127.1.{number // 250}.{number % 250 + 1}").send(
                 message(0, domain=number), os.urandom(100)
             )
+        until(lambda: collector.report().totals.get("datagrams", 0) >= 2000, "that all have come")
+        after = _memory()
     report = collector.report()
     assert seen + report.faults.get("session_limit", 0) >= 2000
     assert report.totals["datagrams"] + report.totals["not_export"] == 4000
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 << 10
+    assert after - before < 100 << 20
