@@ -404,6 +404,16 @@ def test_it_runs_for_so_many_records(kept: Kept) -> None:
     assert report.totals["records"] == 20
 
 
+def test_it_runs_for_so_many_records_too_where_nobody_wants_them_decoded(tmp_path: Path) -> None:
+    collector = hw.Collector(HERE, sinks=[f"spool:{tmp_path}"], latency=0.01)
+    thread = threading.Thread(target=_send_when_it_runs, args=(collector,))
+    thread.start()
+    report = collector.run(seconds=10, records=20)
+    thread.join()
+    assert report.now - report.started < 9
+    assert (report.totals["received_records"], report.totals["decoded_records"]) == (20, 0)
+
+
 def test_flush_waits_until_all_that_was_sent_is_stored(kept: Kept) -> None:
     with hw.Collector(HERE, sinks=[kept]) as collector:
         UdpSender(port_of(collector)).send(message(0))

@@ -164,13 +164,13 @@ class Collector:
         self._asked_to_stop.set()
 
     def run(self, seconds: float | None = None, records: int | None = None) -> CollectorReport:
-        """Collect until `request_stop`, so many seconds, or so many records that were decoded."""
+        """Collect until `request_stop`, so many seconds, or so many records that have come."""
         with self:
             end = None if seconds is None else time.monotonic() + seconds
             while not self._asked_to_stop.wait(_LOOK_S if end is None else min(_LOOK_S, end - time.monotonic())):
                 if end is not None and time.monotonic() >= end:
                     break
-                if records is not None and self.decoded_records >= records:
+                if records is not None and self._engine is not None and self._engine.received_records >= records:
                     break
         return self.report()
 

@@ -167,6 +167,11 @@ class Engine:
         """Records that were decoded so far."""
         return self._pipeline["decoded_records"]
 
+    @property
+    def received_records(self) -> int:
+        """Records that have come so far, whether anybody wants them decoded or not."""
+        return sum(lane.num_records for lane in self._lanes)
+
     def flush(self, timeout: float) -> bool:
         """Store all that has arrived by now; whether that was done in time. In a process that was forked it is not."""
         if os.getpid() != self._pid:  # threads do not come along
@@ -342,7 +347,7 @@ class Engine:
             exporters=exporters,
             sinks=[outflow.to_dict() for outflow in self._giving.outflows],
             queue={"octets": self._queue.octets, "limit": self._queue.limit},
-            pipeline=dict(self._pipeline),
+            pipeline={**self._pipeline, "received_records": self.received_records},
             warnings=[*self.warnings, *(warning for lane in self._lanes for warning in lane.listener.warnings)],
             is_stale=is_stale,
         )

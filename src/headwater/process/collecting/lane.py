@@ -35,6 +35,7 @@ _KEPT: Final = 0.75
 class Lane:
     """What one listener receives. All but the constructor is for the thread that decodes.
 
+    num_records: that have come for sinks, decoded or not.
     is_scattered: the last block had few datagrams of each exporter, so that several blocks at once are cheaper.
     tell: is told faults and gaps, for the log.
     """
@@ -49,6 +50,7 @@ class Lane:
         self.listener = listener
         self.exporters = Exporters()
         self.is_scattered = False
+        self.num_records = 0
         self._tell = tell
         self._with_options = settings.with_options
         self._limits = settings.session_limits
@@ -135,10 +137,11 @@ class Lane:
                         self._tables.learn(self._options_decoder.decode(event))
             else:
                 self._note(event)
-        if not decode:
-            return
         if not self._with_options:
             runs = [sets for sets in runs if not sets.template.scope_count]
+        self.num_records += sum(sets.num_records for sets in runs)
+        if not decode:
+            return
         for batch in self._decoder.decode_all(runs):
             for fault in batch.faults:
                 self._note(fault)

@@ -57,7 +57,7 @@ class Workers:
         self.settings = settings
         self.warnings: list[str] = []
         self.addresses: list[str] = []
-        self.decoded_records = 0
+        self.decoded_records = self.received_records = 0
         self._inherited, self._tell = inherited, tell
         self._workers: list[_Worker] = []
         self._last: dict[int, CollectorReport] = {}
@@ -262,6 +262,7 @@ class Workers:
         with self._lock:
             said = [*self._last.values(), *self._before.values()]
         self.decoded_records = sum(one.pipeline.get("decoded_records", 0) for one in said)
+        self.received_records = sum(one.pipeline.get("received_records", 0) for one in said)
 
     def _merged(self) -> CollectorReport:
         with self._lock:
