@@ -351,8 +351,8 @@ def test_writing_waits_for_room_and_then_raises() -> None:
 def test_the_newest_are_dropped_if_that_is_wanted() -> None:
     with free_port() as port, full(port, "drop-newest") as exporter:
         exporter.write(flows(1000))
+        kept = exporter.report[0].waiting.records
         with TcpCollector(port) as collector:
-            kept = exporter.report[0].waiting.records
             assert numbers(collector.read(kept)) == list(range(kept))
             exporter.flush(5)
         assert exporter.report[0].dropped["drop-newest"].records == 1000 - kept
@@ -361,8 +361,8 @@ def test_the_newest_are_dropped_if_that_is_wanted() -> None:
 def test_the_oldest_are_dropped_if_that_is_wanted() -> None:
     with free_port() as port, full(port, "drop-oldest") as exporter:
         exporter.write(flows(1000))
+        kept = exporter.report[0].waiting.records
         with TcpCollector(port) as collector:
-            kept = exporter.report[0].waiting.records
             assert numbers(collector.read(kept)) == list(range(1000 - kept, 1000))
             exporter.flush(5)
         assert exporter.report[0].dropped["drop-oldest"].records == 1000 - kept
