@@ -147,3 +147,11 @@ def test_thousands_of_sessions_of_one_address_are_forgotten_at_once() -> None:
     ledgers, _ = session.forget_idle(2.0)  # what takes a time for each that goes with the number of all takes minutes
     assert len(ledgers) == 20_000
     assert session.num_exporters == 0
+
+
+def test_two_sessions_of_one_netflow_9_exporter_may_end_at_once() -> None:
+    session = Session(transport="sctp")
+    heard(session, (HERE, netflow9(TEMPLATE, DATA)), (THERE, netflow9(DATA, sequence=1)))
+    ledgers, _ = session.forget([HERE, THERE])
+    assert [ledger.messages for ledger in ledgers] == [2]
+    assert session.num_exporters == 0

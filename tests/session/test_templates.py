@@ -34,7 +34,7 @@ def test_a_template_holds_for_later_messages_of_its_domain_only(transport: str) 
         limits=Limits(held_sets=0),
     )
     assert named(told) == [["sourceTransportPort", "destinationTransportPort"]]
-    assert told.kinds == {FaultKind.UNKNOWN_TEMPLATE: 1}
+    assert told.kinds == {FaultKind.UNKNOWN_TEMPLATE: 1, FaultKind.HELD_DROPPED: 1}
     assert list(told.session.templates(1)) == [256]
     assert told.session.templates(2) == {}
     assert told.session.templates(3) == {}

@@ -273,7 +273,7 @@ class Session:
         Returns their ledgers, in which nothing will be counted any more, and what there is to tell.
         """
         peers = self._state.table.peers
-        found = [peers.find(dialect, key) for dialect in DIALECTS.values() for key in keys]
+        found = dict.fromkeys(peers.find(dialect, key) for dialect in DIALECTS.values() for key in keys)
         return self._forget(one for one in found if one is not None and one.key in keys)
 
     def forget_idle(self, before: float, keep: int | None = None) -> tuple[list[DomainLedger], Iterator[Event]]:

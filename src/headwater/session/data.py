@@ -31,13 +31,18 @@ Indices = npt.NDArray[np.intp]
 T = TypeVar("T")
 
 OVERRUN = "a variable-length field reaches beyond its Set"
+_FEW = 16
+"""Groups of records of one size, below which each is framed by itself."""
 _PADDED_SETS = 4096
 _PADDING_SEEN = 64
 
 
 @dataclass(slots=True)
 class Group:
-    """A run of Data Sets of one Template; rest: int32[s], where the last whole record of each Set ends."""
+    """A run of Data Sets of one Template.
+
+    rest: int32[s], where the last whole record of each Set ends; has_rest: whether there are octets behind any.
+    """
 
     known: Known
     scope: Scope
@@ -48,6 +53,7 @@ class Group:
     at: I32 | None
     size: I32 | None
     rest: I32
+    has_rest: bool
 
 
 class DataPass:
@@ -61,7 +67,8 @@ class DataPass:
         run = self.run
         groups, unknown = self._collect()
         for group in groups:
-            self._report_overruns(group)
+            if group.has_rest:
+                self._report_overruns(group)
         self._report_reserved()
         self._check_sums(groups)
         if run.bad.any():
@@ -101,11 +108,11 @@ class DataPass:
             for scope, cut in self._scopes(domain, known, sets):
                 key = id_of(known), id_of(scope) if known.has_lists else 0
                 merged.setdefault(key, (known, scope, []))[2].append(cut)
-        groups = []
-        for known, scope, parts in merged.values():
-            sets = parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
-            groups.append(self._scan(known, scope, sets))
-        return groups, unknown
+        pieces = [
+            (known, scope, parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts)))
+            for known, scope, parts in merged.values()
+        ]
+        return self._scan_all(pieces), unknown
 
     def _by_template(self, data: Indices) -> Iterator[tuple[Domain, int, Known | None, Indices]]:
         """Data Sets by (domain, Template ID, what that meant); those of many domains that mean the same come as one."""
@@ -156,11 +163,36 @@ class DataPass:
             return
         yield from cut_by_history(history, sets)
 
+    def _scan_all(self, pieces: list[tuple[Known, Scope, Indices]]) -> list[Group]:
+        """Those with records of one size at once: of a thousand exporters there are a thousand, of few Sets each."""
+        fixed = [sets for known, _, sets in pieces if known.layout.is_fixed]
+        if len(fixed) < _FEW:
+            return [self._scan(*piece) for piece in pieces]
+        run, together = self.run, np.concatenate(fixed)
+        ends = np.cumsum([len(sets) for sets in fixed])
+        begins = ends - [len(sets) for sets in fixed]
+        least = [known.layout.least for known, _, _ in pieces if known.layout.is_fixed]
+        size = np.repeat(np.array(least, np.int32), ends - begins)
+        start, end = run.start[together], run.end[together]
+        count = (end - start) // size
+        rest = start + count * size
+        has_rest = np.logical_or.reduceat(rest != end, begins)
+        cuts = zip(map(slice, begins.tolist(), ends.tolist()), has_rest.tolist(), strict=True)
+        groups = []
+        for known, scope, sets in pieces:
+            if known.layout.is_fixed:
+                cut, is_odd = next(cuts)
+                found = start[cut], end[cut], count[cut], None, None, rest[cut]
+                groups.append(Group(known, scope, sets, *found, has_rest=is_odd))
+            else:
+                groups.append(self._scan(known, scope, sets))
+        return groups
+
     def _scan(self, known: Known, scope: Scope, sets: Indices) -> Group:
         run = self.run
         start, end = (run.start, run.end) if len(sets) == len(run.tag) else (run.start[sets], run.end[sets])
         at, size, count, rest = frame(run.buf, known, start, end)
-        return Group(known, scope, sets, start, end, count, at, size, rest)
+        return Group(known, scope, sets, start, end, count, at, size, rest, has_rest=bool((rest != end).any()))
 
     def _without_bad(self, group: Group) -> Group:
         run = self.run
@@ -180,7 +212,8 @@ class DataPass:
     def _tell(self, group: Group) -> None:
         run, known = self.run, group.known
         run.records[group.sets] = group.count
-        self._report_rests(group)
+        if group.has_rest:
+            self._report_rests(group)
         if known.describes_session:
             for ordinal in group.sets.tolist():
                 for record in read_options(known.template, run.body(ordinal), group.scope):
@@ -242,7 +275,9 @@ class DataPass:
             return
         run = self.run
         run.undecodable[sets] = True
-        domain.ledger.undecodable_sets += len(sets)
+        streams = np.zeros(len(sets), np.int32) if run.stream is None else run.stream[run.message[sets]]
+        for stream, mine in by_key(streams, sets):
+            domain.ledger_of(stream).undecodable_sets += len(mine)
         first = int(sets[0])
         message, at = int(run.message[first]), int(run.start[first]) - SET_HEADER
         if known is not None:
@@ -251,10 +286,10 @@ class DataPass:
             return
         detail = self._who_knows(domain, id)
         run.fault(FaultKind.UNKNOWN_TEMPLATE, message, first, at, f"no Template {id}{detail}", count=len(sets))
-        if not self.state.limits.held_sets:
-            return
         worth = sets[run.end[sets] > run.start[sets]]
-        dropped = sum(self._hold(domain, id, ordinal) for ordinal in worth.tolist())
+        dropped = len(worth)
+        if self.state.limits.held_sets:
+            dropped = sum(self._hold(domain, id, ordinal) for ordinal in worth.tolist())
         if dropped:
             detail = "more Data Sets wait for a Template than the limits allow"
             run.fault(FaultKind.HELD_DROPPED, message, first, at, detail, count=dropped)
@@ -274,7 +309,7 @@ class DataPass:
         run = self.run
         m = int(run.message[ordinal])
         at = run.messages.absolute(m, int(run.start[ordinal]))
-        held = HeldSet(run.body(ordinal), at, one_message(run.messages, m), run.now)
+        held = HeldSet(run.body(ordinal), at, one_message(run.messages, m), run.now, run.ledger_at(m))
         return self.state.held.add((domain.index, id), held)
 
     def _replay(self) -> None:
@@ -296,6 +331,8 @@ class DataPass:
         torn = np.flatnonzero(end - rest >= known.layout.least)
         for i in torn.tolist():
             run.report(FaultKind.VARLEN_OVERRUN, message, ordinal, taken[i].at, OVERRUN)
+            if not self.state.salvage:
+                taken[i].ledger.give_up(taken[i].offset)
         if len(torn) and not self.state.salvage:
             whole = [held for held, left in zip(taken, (end - rest).tolist(), strict=True) if left < known.layout.least]
             if whole:
@@ -304,8 +341,8 @@ class DataPass:
         records = int(count.sum())
         self.state.counters["held_replayed"] += len(taken)
         self.state.counters["records"] += records
-        domain.ledger.records += records
-        group = Group(known, scope, sets, start, end, count, at, size, rest)
+        run.decoded_late += [(message, held, found) for held, found in zip(taken, count.tolist(), strict=True)]
+        group = Group(known, scope, sets, start, end, count, at, size, rest, has_rest=len(torn) > 0)
         order = np.full(len(taken), ordinal, np.int32)
         event = self._event(group, buf, np.arange(len(taken), dtype=np.int32), order, messages_of(taken, start))
         run.tell(message, ordinal, event)
@@ -377,9 +414,9 @@ def by_key(keys: npt.NDArray[np.integer], values: Indices) -> Iterator[tuple[int
         return
     order = np.argsort(keys, kind="stable")  # a radix sort for the 16-bit keys there are
     keys, values = keys[order], values[order]
-    cuts = np.flatnonzero(keys[1:] != keys[:-1]) + 1
-    for part, first in zip(np.split(values, cuts), [0, *cuts.tolist()], strict=True):
-        yield int(keys[first]), part
+    cuts = [0, *(np.flatnonzero(keys[1:] != keys[:-1]) + 1).tolist()]
+    for key, first, stop in zip(keys[cuts].tolist(), cuts, [*cuts[1:], len(keys)], strict=True):
+        yield key, values[first:stop]
 
 
 def cut_by_history(history: list[tuple[int, T]], sets: Indices) -> Iterator[tuple[T, Indices]]:

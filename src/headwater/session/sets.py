@@ -27,6 +27,8 @@ U16 = npt.NDArray[np.uint16]
 
 HAS_SETS: Final = np.array([version in DIALECTS and DIALECTS[version].has_sets for version in range(11)])
 """By version."""
+BEFORE_SETS: Final = -1
+"""Ordinal of events about a Message as a whole: before its first Set."""
 
 _RESERVED: Final = 4
 _NETFLOW9_TAGS: Final = np.full(FIRST_DATA_SET, _RESERVED, np.uint16)
