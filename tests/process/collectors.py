@@ -8,33 +8,43 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import headwater as hw
 from headwater.session import Session
 from headwater.session.events import DataSets, Event
 
-DEADLINE_S = 15.0
+T = TypeVar("T")
+
+DEADLINE_S = 30.0
 """Longest wait for anything; everything here takes far less."""
 
 
 class UdpCollector:
-    """A UDP socket."""
+    """A UDP socket. Nobody else gets its port before `with` ends, even when it is closed."""
 
     def __init__(self, port: int = 0) -> None:
+        self._held = _held(socket.SOCK_DGRAM) if port == 0 else None
+        port = port if self._held is None else self._held.getsockname()[1]
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self._socket.bind(("127.0.0.1", port))
-        self._socket.setblocking(False)
-        self.port: int = self._socket.getsockname()[1]
+        self.port: int = port
 
     @property
     def url(self) -> str:
         return f"udp://127.0.0.1:{self.port}"
 
-    def datagrams(self) -> list[bytes]:
-        """What has come; on the loopback all that was sent is here by then."""
-        out = []
+    def datagrams(self, *, messages: int = 0, records: int = 0) -> list[bytes]:
+        """Datagrams until there are so many of them with so many records, and whatever else has come by then."""
+        out: list[bytes] = []
+        session = Session(transport="udp")
+        self._socket.settimeout(DEADLINE_S)
+        while len(out) < messages or session.counters["records"] < records:
+            out.append(self._socket.recv(65535))
+            list(session.receive(out[-1]))
+        self._socket.setblocking(False)
         while True:
             try:
                 out.append(self._socket.recv(65535))
@@ -42,7 +52,8 @@ class UdpCollector:
                 return out
 
     def receive(self) -> tuple[bytes, tuple[str, int]]:
-        """One that has come, and who sent it."""
+        """The next one, and who sent it."""
+        self._socket.settimeout(DEADLINE_S)
         octets, address = self._socket.recvfrom(65535)
         return octets, address
 
@@ -57,17 +68,24 @@ class UdpCollector:
 
     def __exit__(self, kind: type[BaseException] | None, bad: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+        if self._held is not None:
+            self._held.close()
 
 
 class TcpCollector:
-    """A listening socket that accepts one connection at a time."""
+    """A listening socket that accepts one connection at a time.
+
+    Nobody else gets its port before `with` ends, even when it is closed.
+    """
 
     def __init__(self, port: int = 0, context: ssl.SSLContext | None = None) -> None:
+        self._held = _held(socket.SOCK_STREAM) if port == 0 else None
+        port = port if self._held is None else self._held.getsockname()[1]
         self._listener = socket.create_server(("127.0.0.1", port))
         self._listener.settimeout(DEADLINE_S)
         self._context = context
         self._connection: socket.socket | None = None
-        self.port: int = self._listener.getsockname()[1]
+        self.port: int = port
         self._begin()
 
     @property
@@ -104,6 +122,11 @@ class TcpCollector:
         self.rows += _rows(self._session.receive(octets))
         return bool(octets)
 
+    def wait_for_more(self) -> None:
+        """Wait until something has come in the connection that is not read."""
+        assert self._connection is not None
+        assert self._connection.recv(1, socket.MSG_PEEK), "the exporter has ended the connection"
+
     def _begin(self) -> None:
         self.octets = b""
         self.rows: list[dict[str, Any]] = []
@@ -120,6 +143,8 @@ class TcpCollector:
 
     def __exit__(self, kind: type[BaseException] | None, bad: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+        if self._held is not None:
+            self._held.close()
 
 
 def records_of(octets: bytes) -> list[dict[str, Any]]:
@@ -133,17 +158,26 @@ def _rows(events: Iterator[Event]) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def free_port() -> Iterator[int]:
-    """A TCP port on which nobody listens, and that nobody else gets."""
-    with socket.socket() as held:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.bind(("127.0.0.1", 0))
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> Iterator[int]:
+    """A port on which nobody listens, so that what is sent there is refused, and that nobody else gets."""
+    with _held(kind) as held:
         yield held.getsockname()[1]
 
 
-def until(is_so: Callable[[], object]) -> None:
-    """Wait for what another thread or program brings about."""
+def _held(kind: socket.SocketKind) -> socket.socket:
+    """Keeps a port for those who ask for it by its number; gets nothing of what is sent there."""
+    held = socket.socket(socket.AF_INET, kind)
+    held.bind(("127.0.0.1", 0))
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # before, it might be given what is held by another
+    if kind == socket.SOCK_DGRAM:
+        held.connect(held.getsockname())
+    return held
+
+
+def until(is_so: Callable[[], T]) -> T:
+    """Wait for what another thread or program brings about, and give it."""
     end = time.monotonic() + DEADLINE_S
-    while not is_so():
+    while not (found := is_so()):
         assert time.monotonic() < end, "what was waited for has not come"
         time.sleep(0.002)  # nothing announces it
+    return found

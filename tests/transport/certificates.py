@@ -24,6 +24,14 @@ class Party(NamedTuple):
             shutil.copy(mine, copy)
         return own
 
+    def encrypted(self, folder: Path) -> Party:
+        """The same with a key that wants a password."""
+        key = folder / "encrypted.key"
+        subprocess.run(
+            ["openssl", "pkcs8", "-topk8", "-in", self.key, "-out", key, "-passout", "pass:secret"], check=True
+        )
+        return Party(self.cert, key)
+
 
 class Certificates:
     """An authority in a folder, and what it signs."""

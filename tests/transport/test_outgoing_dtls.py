@@ -13,8 +13,9 @@ import pytest
 
 from headwater.errors import TransportError
 from headwater.process.exporting import Exporter
+from headwater.transport.outgoing import Readiness, Stopped, parse_url
 from headwater.transport.outgoing.dtls import DtlsSender
-from tests.process.collectors import records_of, until
+from tests.process.collectors import DEADLINE_S, free_port, records_of, until
 from tests.transport.certificates import Certificates, Party
 
 ROWS = [{"octetDeltaCount": number} for number in range(500)]
@@ -32,11 +33,11 @@ def server(certificates: Certificates) -> Party:
     return certificates.party("collector", "DNS:collector.example.net", "IP:127.0.0.1")
 
 
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@pytest.fixture
+def port() -> Iterator[int]:
+    """One that only the server gets, which asks for it by its number."""
+    with free_port(socket.SOCK_DGRAM) as port:
+        yield port
 
 
 @contextmanager
@@ -66,9 +67,14 @@ def url(port: int, certificates: Certificates, party: Party | None, more: str = 
 
 
 def test_records_arrive_in_datagrams_of_512_octets(
-    certificates: Certificates, exporter: Party, server: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    certificates: Certificates,
+    exporter: Party,
+    server: Party,
+    port: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    port, out, sizes = free_port(), tmp_path / "out", []
+    out, sizes = tmp_path / "out", []
     put = DtlsSender._put
 
     def measured(self: DtlsSender, datagram: memoryview | bytes) -> None:
@@ -80,7 +86,7 @@ def test_records_arrive_in_datagrams_of_512_octets(
         with Exporter(url(port, certificates, exporter)) as sending:
             until(lambda: sending.report[0].state == "connected")
             sending.write(ROWS)
-            assert sending.flush(5)
+            assert sending.flush(DEADLINE_S)
             until(lambda: records_of(out.read_bytes()) == ROWS)
         (report,) = sending.report
     assert report.sent.records == 500
@@ -89,49 +95,79 @@ def test_records_arrive_in_datagrams_of_512_octets(
 
 
 def test_a_collector_of_another_name_gets_nothing(
-    certificates: Certificates, exporter: Party, server: Party, tmp_path: Path
+    certificates: Certificates,
+    exporter: Party,
+    server: Party,
+    port: int,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    port, out = free_port(), tmp_path / "out"
+    out = tmp_path / "out"
     with listening(port, certificates, server, out):
         sending = Exporter(url(port, certificates, exporter, "&name=other.example.net"))
         sending.open()
         sending.write(ROWS)
-        until(lambda: sending.report[0].error.startswith("the certificate is for 127.0.0.1, collector.example.net"))
+        # openssl ends after that, so that the error is another one soon
+        until(lambda: f"127.0.0.1:{port}: the certificate is for 127.0.0.1, collector.example.net" in caplog.text)
         sending.close(0)
     assert sending.report[0].sent.records == 0
     assert out.read_bytes() == b""
 
 
 def test_a_collector_that_nobody_vouches_for_gets_nothing(
-    certificates: Certificates, exporter: Party, server: Party, tmp_path: Path
+    certificates: Certificates,
+    exporter: Party,
+    server: Party,
+    port: int,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    port, out = free_port(), tmp_path / "out"
+    out = tmp_path / "out"
     with listening(port, certificates, server, out):
         sending = Exporter(url(port, Certificates(tmp_path, "others"), exporter))
         sending.open()
-        until(lambda: "certificate verify failed" in sending.report[0].error)
+        until(lambda: f"127.0.0.1:{port}: certificate verify failed" in caplog.text)
         sending.close(0)
     assert out.read_bytes() == b""
 
 
 def test_a_session_is_made_anew_for_a_collector_that_was_restarted(
-    certificates: Certificates, exporter: Party, server: Party, tmp_path: Path
+    certificates: Certificates, exporter: Party, server: Party, port: int, tmp_path: Path
 ) -> None:
-    port = free_port()
     sending = Exporter(url(port, certificates, exporter))
     with listening(port, certificates, server, tmp_path / "first"):
         sending.open()
         sending.write(ROWS)
-        assert sending.flush(5)
+        assert sending.flush(DEADLINE_S)
     with listening(port, certificates, server, tmp_path / "second"):
-        sender = sending._destinations[0]._sender
-        assert isinstance(sender, DtlsSender)
-        sender._opened -= 1000  # as if it was long ago
+        (destination,) = sending._destinations
+        assert isinstance(destination._sender, DtlsSender)
+        destination._sender._opened -= 1000  # as if it was long ago
+        destination._readiness.wake()
+        until(lambda: sending.report[0].connections == 2)
         sending.write(ROWS)
         until(lambda: rows_in(tmp_path / "second") == ROWS)
         sending.close()
     (report,) = sending.report
     assert (report.connections, report.sent.records) == (2, 1000)
+
+
+def test_what_is_due_in_a_handshake_is_repeated_at_once(
+    certificates: Certificates, exporter: Party, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Waiting(Readiness):
+        def wait(self, *arguments: object, timeout: float | None = None, **options: object) -> bool:
+            assert timeout == 0
+            raise Stopped
+
+    readiness = Waiting()
+    readiness.open()
+    sending = DtlsSender(parse_url(url(port, certificates, exporter)), readiness)
+    monkeypatch.setattr("OpenSSL.SSL.Connection.DTLSv1_get_timeout", lambda self: 0.0)
+    with pytest.raises(Stopped):
+        sending.open()
+    sending.close()
+    readiness.close()
 
 
 def rows_in(path: Path) -> list[dict[str, int]]:
@@ -144,3 +180,10 @@ def test_without_pyopenssl_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "OpenSSL.SSL", None)
     with pytest.raises(TransportError, match=r"DTLS needs pyOpenSSL \(pip install 'headwater\[dtls\]'\)"):
         Exporter("dtls://192.0.2.1").open()
+
+
+def test_a_key_that_is_encrypted_is_told_and_nobody_is_asked_for_its_password(
+    certificates: Certificates, exporter: Party, port: int, tmp_path: Path
+) -> None:
+    with pytest.raises(TransportError, match=r"key=.* cannot be used: the private key is encrypted"):
+        Exporter(url(port, certificates, exporter.encrypted(tmp_path))).open()

@@ -11,7 +11,9 @@ import pytest
 
 from headwater.errors import TransportError
 from headwater.process.exporting import Exporter
-from tests.process.collectors import TcpCollector, until
+from headwater.transport.outgoing import Readiness, SessionLost, parse_url
+from headwater.transport.outgoing.tls import TlsSender
+from tests.process.collectors import DEADLINE_S, TcpCollector, until
 from tests.transport.certificates import Certificates, Party
 
 QUICK = "retry=0.05&retry_first=0.01"
@@ -41,7 +43,7 @@ def test_records_arrive(
     with Exporter(url(collector, certificates, exporter, **options)) as sending:
         sending.write(ROWS)
         assert collector.read(1000) == ROWS
-        assert sending.flush(5)
+        assert sending.flush(DEADLINE_S)
         assert sending.report[0].sent.records == 1000
 
 
@@ -57,12 +59,31 @@ def test_what_was_queued_is_sent_to_a_collector_that_was_restarted(
     with TcpCollector(collector.port, certificates.server_context(server)) as again:
         again.read(1000)
         while again.rows[-1] != ROWS[-1] or len(again.rows) % 1000:
-            again.read_once()
-        assert sending.flush(5)
+            assert again.read_once()
+        assert sending.flush(DEADLINE_S)
         sending.close()
     assert again.rows[-1000:] == ROWS
     assert sending.report[0].sent.records == 2000
     assert not sending.report[0].dropped
+
+
+def test_a_connection_that_was_cut_is_not_ended_in_order_whatever_shows_it(
+    collector: TcpCollector, certificates: Certificates, exporter: Party
+) -> None:
+    readiness = Readiness()
+    readiness.open()
+    sending = TlsSender(parse_url(url(collector, certificates, exporter)), readiness)
+    accepting = threading.Thread(target=collector.accept)
+    accepting.start()
+    sending.open()
+    accepting.join()
+    collector.close()  # without a close_notify
+    with pytest.raises(SessionLost) as told:
+        until(lambda: sending._put(b"?"))  # the first is sent, and its refusal makes the next one fail with EPIPE
+    assert str(told.value).endswith("broken pipe")
+    assert not told.value.is_orderly
+    sending.close()
+    readiness.close()
 
 
 def refused(url: str, collector: TcpCollector) -> str:
@@ -77,8 +98,7 @@ def refused(url: str, collector: TcpCollector) -> str:
     serving = threading.Thread(target=serve)
     serving.start()
     sending.write(ROWS)
-    until(lambda: sending.report[0].error)
-    error = sending.report[0].error
+    error = until(lambda: sending.report[0].error)
     sending.close(0)
     serving.join()
     assert collector.rows == []

@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from headwater.model.template import Template
     from headwater.process.exporting_parts import Nulls, Offer, Offers
     from headwater.process.exporting_pieces import Piece
-    from headwater.process.exporting_report import DestinationReport
+    from headwater.process.exporting_report import Amount, DestinationReport
     from headwater.session.exporting import Specs
 
 PolicyName = Literal["all", "failover", "round-robin", "hash"]
 
-Rest = tuple["Destination", "Piece"]
+Rest = tuple["Destination", "Piece", "Amount"]
+"""What a collector has no room for, and what had been sent to it when that began."""
 
 _CLOSE_S: Final = 10.0
 _DAY_S: Final = 86_400
@@ -107,6 +108,7 @@ class Exporter:
         self._booted = clock() - _DAY_S if booted is None else booted
         self._parts = Parts(domain, registry, lengths, nulls, self._booted, clock, allow_rounding=allow_rounding)
         self._lock = threading.Lock()
+        self._moving, self._moves = threading.Lock(), 0
         self._state: Literal["new", "open", "closed"] = "new"
         self._destinations: list[Destination] = []
         self._removed: list[Destination] = []
@@ -208,12 +210,11 @@ class Exporter:
             count += offers.records
             with self._rests(offers.each, problems) as rests:
                 while rests:
-                    destination, piece = rests[0]
+                    destination = rests[0][0]
                     if _wait(destination.outbox.space(), time.monotonic() + destination.patience_s):
-                        _accept(rests)
-                    elif not destination.outbox.goes_on():
-                        problems.append(destination.refuse(piece))
-                        del rests[0]
+                        self._accept(rests)
+                    else:
+                        _late(rests, problems)
         _raise(problems)
         return count
 
@@ -225,30 +226,36 @@ class Exporter:
             count += offers.records
             with self._rests(offers.each, problems) as rests:
                 while rests:
-                    destination, piece = rests[0]
+                    destination = rests[0][0]
                     try:
                         await asyncio.wait_for(asyncio.wrap_future(destination.outbox.space()), destination.patience_s)
                     except TimeoutError:
-                        if not destination.outbox.goes_on():
-                            problems.append(destination.refuse(piece))
-                            del rests[0]
+                        _late(rests, problems)
                     else:
-                        _accept(rests)
+                        self._accept(rests)
         _raise(problems)
         return count
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything was sent and, where the transport tells, acknowledged; False if time was too short."""
         end = None if timeout is None else time.monotonic() + timeout
-        return not [one for one in self._destinations if not _wait(one.outbox.drained(), end)]
+        while True:
+            moves = self._moves_so_far()
+            if [one for one in self._destinations if not _wait(one.outbox.drained(), end)]:
+                return False
+            if moves == self._moves_so_far():  # or else it may wait where it had been waited for
+                return True
 
     async def flush_async(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  # as `flush`
         """`flush`, which lets others run."""
-        waiting = [asyncio.wrap_future(destination.outbox.drained()) for destination in self._destinations]
-        if not waiting:
-            return True
-        _, late = await asyncio.wait(waiting, timeout=timeout)
-        return not late
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            moves = self._moves_so_far()
+            waiting = [asyncio.wrap_future(destination.outbox.drained()) for destination in self._destinations]
+            if waiting and (await asyncio.wait(waiting, timeout=_left(end)))[1]:
+                return False
+            if moves == self._moves_so_far():
+                return True
 
     def template(self, template: Specs, domain: int = 0, id: int | None = None) -> Template:
         """A Template with the id it has for every collector; the same content has the same id, but for `id`."""
@@ -275,14 +282,23 @@ class Exporter:
                 problems.append(error)
                 continue
             if rest is not None:
-                destination.outbox.goes_on()
-                rests.append((destination, rest))
+                rests.append((destination, rest, destination.outbox.sent))
         self._balance()
         try:
             yield rests
         finally:
-            for destination, rest in rests:
+            for destination, rest, _ in rests:
                 destination.outbox.drop("interrupted", rest)
+
+    def _accept(self, rests: list[Rest]) -> None:
+        """Let the first have some more."""
+        destination, piece, sent = rests[0]
+        rest = destination.accept(piece)
+        if rest is None:
+            del rests[0]
+        else:
+            rests[0] = destination, rest, sent
+        self._balance()  # there may be room because it was lost, and what waited for it was moved
 
     # --- destinations ---
 
@@ -317,14 +333,24 @@ class Exporter:
         """Let a collector that is up have what waits for one that is not, if the policy wants that."""
         if not self._policy.moves:
             return
-        destinations = self._destinations
-        up = [one for one in destinations if one.is_up]
-        for destination in destinations:
-            if not up or destination.is_up or not destination.outbox.has_waiting:
-                continue
-            pieces = destination.outbox.give_up()
-            up[0].take_over(pieces, self._parts.same_in(up[0]))
-            _log.info("%s: %d pieces are moved to %s", destination.collector.name, len(pieces), up[0].collector.name)
+        while up := next((one for one in self._destinations if one.is_up), None):
+            waiting = [one for one in self._destinations if not one.is_up and one.outbox.has_waiting]
+            if not waiting:
+                return
+            for destination in waiting:
+                self._move(destination, up)
+
+    def _move(self, destination: Destination, to: Destination) -> None:
+        with self._moving:
+            self._moves += 1
+            pieces = destination.give_up()
+            to.take_over(pieces, self._parts.same_in(to))
+        if pieces:
+            _log.info("%s: %d pieces are moved to %s", destination.collector.name, len(pieces), to.collector.name)
+
+    def _moves_so_far(self) -> int:
+        with self._moving:
+            return self._moves
 
     def _check_open(self) -> None:
         if self._state == "open":
@@ -360,22 +386,27 @@ def _end(destinations: Iterable[Destination], timeout: float) -> None:
         destination.join()
 
 
+def _left(end: float | None) -> float | None:
+    return None if end is None else max(end - time.monotonic(), 0)
+
+
 def _wait(future: Future[None], end: float | None) -> bool:
     try:
-        future.result(None if end is None else max(end - time.monotonic(), 0))
+        future.result(_left(end))
     except Late:
         return False
     return True
 
 
-def _accept(rests: list[Rest]) -> None:
-    """Let the first have some more."""
-    destination, piece = rests[0]
-    rest = destination.accept(piece)
-    if rest is None:
-        del rests[0]
+def _late(rests: list[Rest], problems: list[TransportError]) -> None:
+    """Let the first wait once more if something was sent meanwhile, or else drop what there is no room for."""
+    destination, piece, before = rests[0]
+    sent = destination.outbox.sent
+    if sent != before:
+        rests[0] = destination, piece, sent
     else:
-        rests[0] = destination, rest
+        problems.append(destination.refuse(piece))
+        del rests[0]
 
 
 def _raise(problems: list[TransportError]) -> None:

@@ -181,6 +181,11 @@ class Destination:
         message = f"{self.collector.name}: no room for {piece.amount} within the time that writing may take{why}"
         return TransportError(message, url=self.collector.url)
 
+    def give_up(self) -> list[Piece]:
+        """All that waits, for another collector to get it; nothing if this one is up by now, and so sends it."""
+        with self._lock:
+            return [] if self.is_up else self.outbox.give_up()
+
     def take_over(self, pieces: list[Piece], templates: Callable[[Piece], Template]) -> None:
         """Send what another collector was to get. templates: gives the Template of a piece its id here, too."""
         with self._lock:

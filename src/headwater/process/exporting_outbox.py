@@ -38,7 +38,7 @@ class Outbox:
         self.is_closing = False
         self.given = self.sent = self.resent = self.moved = Amount()
         self.dropped: dict[str, Amount] = {}
-        self._seen = Amount()
+        self._is_over = False
         self._collector = collector
         self._limit = options.get("queue", QUEUE)
         self._overflow = options.get("overflow", "block")
@@ -100,7 +100,10 @@ class Outbox:
         """Take what another collector was to get; however full the queue is, for it has been taken already."""
         with self.lock:
             self.given += piece.amount
-            self._queue.add(piece)
+            if self._is_over:
+                self.drop("closed", piece)
+            else:
+                self._queue.add(piece)
 
     def give_up(self) -> list[Piece]:
         """All that waits, for another collector to get it."""
@@ -179,7 +182,7 @@ class Outbox:
     def finish(self) -> None:
         """Nothing more is sent."""
         with self.lock:
-            self.is_closing = True
+            self.is_closing = self._is_over = True
             for piece in [*self._window, *self._queue.take_all()]:
                 self.drop("closed", piece)
             self._window.clear()
@@ -195,11 +198,6 @@ class Outbox:
     def space(self) -> Future[None]:
         """Done when it is worth while to try again."""
         return self._future(self._space, self._has_space)
-
-    def goes_on(self) -> bool:
-        """Whether something was sent since this was last asked."""
-        before, self._seen = self._seen, self.sent
-        return self._seen != before
 
     def drained(self) -> Future[None]:
         """Done when nothing waits: all was sent and, where the transport tells, acknowledged, or dropped."""

@@ -7,10 +7,18 @@ from collections import OrderedDict
 from contextlib import suppress
 from importlib import import_module
 from ipaddress import ip_address
+from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 from typing import TYPE_CHECKING, Any, Final
 
 from headwater.errors import TransportError
-from headwater.transport.certificates import DTLS_1_2, DTLS_CIPHERS, alternative_names, check_files, dtls_reason_of
+from headwater.transport.certificates import (
+    DTLS_1_2,
+    DTLS_CIPHERS,
+    alternative_names,
+    check_files,
+    dtls_reason_of,
+    load_own,
+)
 from headwater.transport.outgoing.connecting import Deadline
 from headwater.transport.outgoing.sender import HEAD, Failure, SessionLost
 from headwater.transport.outgoing.udp import UdpSender
@@ -108,7 +116,8 @@ class DtlsSender(UdpSender):
             if deadline.is_over:
                 raise self._refusal("the DTLS handshake takes too long")
             left = self._dtls.DTLSv1_get_timeout()
-            if not self._readiness.wait(self._socket, read=True, timeout=min(deadline.left, left or deadline.left)):
+            timeout = deadline.left if left is None else min(deadline.left, left)
+            if not self._readiness.wait(self._socket, read=True, timeout=timeout):
                 self._dtls.DTLSv1_handle_timeout()
             elif not self._receive():
                 raise self._refusal("connection refused")
@@ -207,6 +216,7 @@ class DtlsSender(UdpSender):
                 context.set_default_verify_paths()
             if "cert" in options:
                 context.use_certificate_chain_file(options["cert"])
+                load_own(SSLContext(PROTOCOL_TLS_CLIENT), self._collector)  # pyOpenSSL would ask for a password
                 context.use_privatekey_file(options.get("key", options["cert"]))
                 context.check_privatekey()
         except ssl.Error as error:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from headwater.transport.certificates import VERSIONS, check_files, load_own, reason_of, unusable
-from headwater.transport.outgoing.connecting import Deadline
+from headwater.transport.outgoing.connecting import Deadline, lost
 from headwater.transport.outgoing.sender import SessionLost
 from headwater.transport.outgoing.tcp import TcpSender
 
@@ -98,6 +98,9 @@ class TlsSender(TcpSender):
 
     def _ended(self) -> SessionLost:
         return self._refusal("the collector has cut the connection")
+
+    def _lost(self, error: OSError) -> SessionLost:
+        return lost(self._collector, error)  # a FIN without close_notify says nothing about what was read
 
     def _refusal(self, why: str) -> SessionLost:
         return SessionLost(f"{self._collector.name}: {why}", url=self._collector.url)
