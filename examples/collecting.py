@@ -28,7 +28,7 @@ def main() -> None:
     if len(sys.argv) != 2:
         sys.exit("usage: python examples/collecting.py FOLDER")
     folder = sys.argv[1]
-    with hw.Collector("udp://127.0.0.1:0", sinks=[folder], control="auto") as collector:
+    with hw.Collector("tcp://127.0.0.1:0", sinks=[folder], control="auto") as collector:
         print(f"listening on {collector.addresses[0]}, writing Parquet files to {folder}")
         exporter = threading.Thread(target=send, args=collector.addresses, daemon=True)
         exporter.start()

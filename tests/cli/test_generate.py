@@ -9,6 +9,7 @@ import pytest
 
 import headwater as hw
 from tests.cli.conftest import Run, Spawn
+from tests.process.collectors import DEADLINE_S
 
 
 @pytest.mark.parametrize("name", ["x.ipfix", "x.ipfix.gz", "x.ipfix.bz2", "x.pcap", "x.PCAP.xz"])
@@ -40,14 +41,14 @@ def test_a_start_is_a_time_or_seconds(run: Run, tmp_path: Path) -> None:
 
 def test_octets_for_stdout_can_be_piped(spawn: Spawn) -> None:
     process = spawn("generate", "--shape", "dns", "-n", 20)
-    octets, errors = process.communicate(timeout=20)
+    octets, errors = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0
     assert errors == b""
     assert sum(batch.num_rows for batch in hw.read(octets)) == 20
 
 
 def test_netflow_for_stdout_is_a_capture(spawn: Spawn) -> None:
-    octets, _ = spawn("generate", "--version", 5, "-n", 40).communicate(timeout=20)
+    octets, _ = spawn("generate", "--version", 5, "-n", 40).communicate(timeout=DEADLINE_S)
     assert sum(batch.num_rows for batch in hw.read(octets)) == 40
 
 
@@ -88,7 +89,7 @@ def test_a_collector_gets_the_records(run: Run, version: str, shape: str) -> Non
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as collector:
         collector.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         collector.bind(("127.0.0.1", 0))
-        collector.settimeout(5)
+        collector.settimeout(DEADLINE_S)
         url = f"udp://127.0.0.1:{collector.getsockname()[1]}"
         result = run("generate", "-n", 200, "--rate", 1e5, "--shape", shape, "--version", version, url)
         assert result.exit_code == 0

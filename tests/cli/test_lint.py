@@ -10,6 +10,7 @@ import pytest
 from tests import build as b
 from tests import packets
 from tests.cli.conftest import Run, Spawn
+from tests.process.collectors import DEADLINE_S
 
 TEMPLATE = b.template_set(b.template(256, (9, 1), (82, b.VARIABLE)))
 
@@ -143,6 +144,6 @@ def test_a_file_that_is_something_else_cannot_be_linted(run: Run, tmp_path: Path
 
 
 def test_octets_can_come_through_a_pipe(spawn: Spawn, bad: Path) -> None:
-    out, errors = spawn("lint", "-").communicate(bad.read_bytes(), timeout=20)
+    out, errors = spawn("lint", "-").communicate(bad.read_bytes(), timeout=DEADLINE_S)
     assert out.decode().startswith("<stdin>: 2 messages")
     assert errors == b""

@@ -14,6 +14,7 @@ import pytest
 
 from tests.analysis.stored import flows, segment
 from tests.cli.conftest import STRANGE, Run, Spawn
+from tests.process.collectors import DEADLINE_S
 
 
 @pytest.fixture
@@ -225,7 +226,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(spawn: Spawn, folder: Path) -
     assert process.stdout is not None
     process.stdout.readline()
     process.stdout.close()
-    _, error = process.communicate(timeout=15)
+    _, error = process.communicate(timeout=DEADLINE_S)
     assert error == b""
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import headwater as hw
 from tests import build
 from tests.cli.conftest import Run
 from tests.process.collecting.fakes import SINK, FakeCollector, report_of, served
+from tests.process.collectors import DEADLINE_S
 
 pytest.importorskip("textual")
 
@@ -57,11 +59,24 @@ def watched(path: str, look: Callable[[TopApp, Pilot[str]], Awaitable[None]]) ->
 
 
 async def until(pilot: Pilot[str], condition: Callable[[], Any]) -> None:
-    for _ in range(200):
-        if condition():
-            return
+    """Keys and what is told go through several queues, so that nothing is there at once."""
+    end = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
         await pilot.pause(0.02)
-    raise AssertionError("it did not come to pass")
+
+
+async def some_looks(app: TopApp, pilot: Pilot[str]) -> None:
+    """Wait until the collector has been asked again and again."""
+    looks: list[object] = []
+    take = app._rates.take
+
+    def counted(report: Mapping[str, Any]) -> None:
+        looks.append(report)
+        take(report)
+
+    app._rates.take = counted  # type: ignore[method-assign]
+    await until(pilot, lambda: len(looks) >= 3)
 
 
 def exporters(app: TopApp) -> list[str]:
@@ -103,19 +118,21 @@ def test_rates_are_of_the_time_between_two_looks(path: str, collector: FakeColle
 def test_keys_sort_pause_and_filter(path: str, collector: FakeCollector) -> None:
     async def look(app: TopApp, pilot: Pilot[str]) -> None:
         await pilot.press("s", "s")
+        await until(pilot, lambda: "sorted by records" in text_of(app, "rate"))
         assert exporters(app)[0] == "198.51.100.3:3"
-        assert "sorted by records" in text_of(app, "rate")
         await pilot.press("slash")
         await until(pilot, lambda: app.focused is app.query_one(Input))
         await pilot.press(*"198")
-        assert exporters(app) == ["198.51.100.3:3"]
+        await until(pilot, lambda: app.query_one(Input).value == "198" and exporters(app) == ["198.51.100.3:3"])
         await pilot.press("enter")
+        await until(pilot, lambda: app.focused is app.query_one(DataTable))
         assert exporters(app) == ["198.51.100.3:3"]
         await pilot.press("escape")
         await until(pilot, lambda: len(exporters(app)) == 3)
         await pilot.press("p")
+        await until(pilot, lambda: "paused" in text_of(app, "head"))
         collector.said = report_of({"exporter": "203.0.113.9:9"})
-        await pilot.pause(0.3)
+        await some_looks(app, pilot)
         assert len(exporters(app)) == 3
         assert "paused" in text_of(app, "head")
         await pilot.press("p")
@@ -127,13 +144,14 @@ def test_keys_sort_pause_and_filter(path: str, collector: FakeCollector) -> None
 
 def test_top_talkers_are_shown(path: str, collector: FakeCollector) -> None:
     async def look(app: TopApp, pilot: Pilot[str]) -> None:
+        await until(pilot, lambda: collector.taps)
         for batch in hw.read(build.file(*build.flows(100))):
             for tap in collector.taps:
                 tap(batch)
         await until(pilot, lambda: "192.0.2." in text_of(app, "talkers0"))
         assert text_of(app, "talkers0").startswith("SOURCE\n")
         assert text_of(app, "talkers1").startswith("DESTINATION\n")
-        await pilot.pause(0.3)  # some looks without any records
+        await some_looks(app, pilot)  # without any records
         assert "192.0.2." in text_of(app, "talkers0")
 
     watched(path, look)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -24,6 +24,7 @@ from headwater.sinks.segment_arrow import ArrowFormat
 from headwater.sinks.segment_parquet import ParquetFormat
 from headwater.sinks.segment_text import CsvFormat, NdjsonFormat
 from headwater.sinks.segments import Segments
+from tests.process.collectors import until
 from tests.sinks.test_segments import NOON, Clock, counted, flows, is_accounted
 
 if TYPE_CHECKING:
@@ -52,26 +53,39 @@ def finished(folder: Path) -> list[Path]:
 
 
 class Disk:
-    """A disk that may be full: of what is written `room` octets are taken, None = all."""
+    """A disk that may be full: of what is written `room` octets are taken, None = all; from any thread.
+
+    failures: how often it was.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.room: int | None = None
+        self.failures = 0
+        self._room: int | None = None
+        self._lock = Lock()
         self._write, self._sync = os.pwritev, os.fsync
         monkeypatch.setattr(os, "pwritev", self._limited)
         monkeypatch.setattr(os, "fsync", self._synced)
 
+    def limit(self, room: int | None) -> None:
+        with self._lock:
+            self._room = room
+
     def _limited(self, handle: int, pieces: Sequence[bytes], at: int) -> int:
-        if self.room is None:
-            return self._write(handle, pieces, at)
-        octets = b"".join(pieces)[: self.room]
-        self.room -= len(octets)
-        if not octets:
-            raise OSError(errno.ENOSPC, "No space left on device")
+        octets = b"".join(pieces)
+        with self._lock:
+            if self._room is not None:
+                octets = octets[: self._room]
+                self._room -= len(octets)
+                if not octets:
+                    self.failures += 1
+                    raise OSError(errno.ENOSPC, "No space left on device")
         return self._write(handle, [octets], at)
 
     def _synced(self, handle: int) -> None:
-        if self.room is not None:
-            raise OSError(errno.EIO, "Input/output error")
+        with self._lock:
+            if self._room is not None:
+                self.failures += 1
+                raise OSError(errno.EIO, "Input/output error")
         self._sync(handle)
 
 
@@ -100,7 +114,8 @@ def test_every_record_is_accounted_for_at_any_time(
 ) -> None:
     folder, clock = tmp_path / "flows", Clock()
     shutil.rmtree(folder, ignore_errors=True)
-    disk.room = None
+    disk.limit(None)
+    disk.failures = 0
     sink = Segments(folder, FORMATS[format](), rotate=60, rotate_size=4000, now=clock)
     sink.open()
     given, errors = 0, 0
@@ -119,12 +134,12 @@ def test_every_record_is_accounted_for_at_any_time(
                 case "retry":
                     sink.retry()
                 case "room":
-                    disk.room = None if number < 0 else number
+                    disk.limit(None if number < 0 else number)
         except OSError:
-            assert disk.room is not None or errors  # an error of the finisher's comes up later
+            assert disk.failures  # one of the finisher's comes up later, when there may be room again
             errors += 1
         assert sink.counters.records == given
-    disk.room = None
+    disk.limit(None)
     with suppress(OSError):
         sink.close()
     sink.retry()
@@ -142,7 +157,7 @@ def test_a_disk_that_hangs_does_not_hold_up_the_end(tmp_path: Path, monkeypatch:
     free, sync = Event(), os.fsync
 
     def hang(handle: int) -> None:
-        free.wait(20)
+        free.wait()
         sync(handle)
 
     monkeypatch.setattr(os, "fsync", hang)
@@ -155,8 +170,7 @@ def test_a_disk_that_hangs_does_not_hold_up_the_end(tmp_path: Path, monkeypatch:
     c = sink.counters
     assert (c.records, c.records_written, c.records_lost, sink.records_waiting) == (11, 0, 11, 0)
     free.set()
-    while sink._finisher._is_running:
-        pass
+    until(lambda: not sink._finisher._is_running)
     assert c.records_written == 0  # it was counted already
 
 
@@ -167,13 +181,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "headwater-test", str(folder)]
     try:
-        done = subprocess.run(mount, capture_output=True, check=False, timeout=10)
+        done = subprocess.run(mount, capture_output=True, check=False)
     except OSError:
         pytest.skip("there is no mount")
     if done.returncode:
         pytest.skip("only root may mount a small disk")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True, timeout=10)
+    subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.parametrize("format", FORMATS)

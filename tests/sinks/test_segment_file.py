@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from headwater.sinks import segment_file
+from headwater.sinks import finisher, segment_file
 from headwater.sinks.finisher import Finisher
 from headwater.sinks.held_octets import HeldOctets
 from headwater.sinks.segment_file import SegmentFile, SegmentGone, part_of, set_aside
 from headwater.sinks.segment_names import SegmentNames
+from tests.process.collectors import DEADLINE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -263,7 +264,8 @@ def test_a_deleted_file_does_not_stop_the_queue(tmp_path: Path) -> None:
     assert (len(settled.done), len(settled.gone)) == (1, 1)
 
 
-def test_what_is_given_up_is_torn(tmp_path: Path) -> None:
+def test_what_is_given_up_is_torn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finisher, "_PATIENCE", DEADLINE_S)
     (tmp_path / "a").write_bytes(b"in the way")
     settled = Settled()
     files = [settled.add(tmp_path / "a"), settled.add(tmp_path)]
@@ -281,6 +283,7 @@ from pathlib import Path
 from headwater.sinks.finisher import Finisher
 from headwater.sinks.segment_file import SegmentFile
 from headwater.sinks.segment_names import SegmentNames
+from tests.process.collectors import DEADLINE_S
 from tests.sinks.dying import die_after
 
 die_after(int(sys.argv[2]), "open", "pwritev", "fsync", "close", "mkdir")
@@ -328,6 +331,7 @@ import resource, sys
 from pathlib import Path
 from headwater.sinks.segment_file import SegmentFile
 from headwater.sinks.segment_names import SegmentNames
+from tests.process.collectors import DEADLINE_S
 
 file = SegmentFile(SegmentNames(Path(sys.argv[1]), ".x").paths(0))
 octets = bytes(range(256)) * 4096

@@ -17,10 +17,20 @@ def sentence(error: Exception) -> str:
     extension = re.search(r"required extension '(\w+)", lines[0])
     if extension:
         return f"this needs DuckDB's extension {extension[1]}, which is not installed"
+    if "CSV Error on Line" in lines[0]:
+        return _of_csv(lines)
     told = re.sub(r"^[A-Z][A-Za-z ]+ Error: ", "", lines[0])
-    told = re.sub(r"^Python exception occurred while executing the UDF: \w+: ", "", told).rstrip("!:.")
+    told = re.sub(r"^Python exception occurred while executing the UDF: \w+: ", "", told).rstrip("!:. ")
     hints = [line for line in lines[1:] if line.startswith(("Candidate bindings:", "Did you mean"))]
     return "; ".join([told[:1].lower() + told[1:] if told[1:2].islower() else told, *map(_hint, hints)])
+
+
+def _of_csv(lines: list[str]) -> str:
+    """The file, the line and the reason: the rest says how DuckDB could be made to read it all the same."""
+    number = lines[0].rpartition(" ")[2]
+    file = next((line.partition("= ")[2] for line in lines if line.startswith("  file = ")), "a CSV file")
+    why = next((line for line in lines[1:] if line and not line.startswith("Original Line")), "it cannot be read")
+    return f"{file}, line {number}: {why[:1].lower()}{why[1:]}"
 
 
 def _hint(line: str) -> str:

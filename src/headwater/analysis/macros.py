@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from headwater.analysis.errors import QueryError
+from headwater.analysis.sql_text import literal
 from headwater.model.text import from_text
 from headwater.model.types import DataType
 
@@ -108,7 +109,7 @@ def _names() -> list[tuple[str, str]]:
     from headwater.model.registry import IANA
 
     known = names(IANA.named("protocolIdentifier"))
-    listed = ", ".join(_literal(known[number]) if number in known else "NULL" for number in range(256))
+    listed = ", ".join(literal(known[number]) if number in known else "NULL" for number in range(256))
     letters = " || ".join(
         f"CASE WHEN a & {1 << bit} = 0 THEN '.' ELSE '{letter}' END"
         for letter, bit in zip("UAPRSF", range(5, -1, -1), strict=True)
@@ -117,7 +118,3 @@ def _names() -> list[tuple[str, str]]:
         ("proto(a)", f"coalesce([{listed}][a::INTEGER + 1], a::VARCHAR)"),
         ("flags(a)", letters),
     ]
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

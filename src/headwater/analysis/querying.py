@@ -11,7 +11,6 @@ from headwater.analysis.errors import QueryError, sentence
 from headwater.analysis.flushing import flush_collectors
 from headwater.analysis.macros import define
 from headwater.analysis.stored import find
-from headwater.analysis.views import define_flows
 from headwater.errors import SourceError
 
 if TYPE_CHECKING:
@@ -79,6 +78,8 @@ def ask(
     """What a function makes of a connection. It is called again where files went away before they were opened."""
     check_installed()
     import duckdb
+
+    from headwater.analysis.views import define_flows
 
     named = [os.fspath(path) for path in paths]
     if since is not None and until is not None and since >= until:

@@ -64,7 +64,7 @@ def find(named: Sequence[str], since: float | None = None) -> Stored:
         root = Path(name) if Path(name).is_dir() else None
         for path in paths if since is None else later(paths, since):
             found.setdefault(_kind(path) or _EXPORT, {})[str(path)] = None
-            depths.append(_hive_keys(path, root))
+            depths.append(tuple(name for name, _ in hive_columns(path if root is None else path.relative_to(root))))
     keys = set(depths)
     return Stored({kind: list(paths) for kind, paths in found.items()}, len(keys) == 1 and keys != {()})
 
@@ -141,10 +141,10 @@ def _is_export(path: Path) -> bool:
     return (Path(path.stem) if path.suffix.lower() in _PACKED else path).suffix.lower() in _EXPORT_SUFFIXES
 
 
-def _hive_keys(path: Path, root: Path | None) -> tuple[str, ...]:
-    """Names of the columns that folders give, as in `date=2026-11-21/`."""
-    parts = path.parent.parts if root is None else path.parent.relative_to(root).parts
-    return tuple(part.partition("=")[0] for part in parts if _HIVE.fullmatch(part))
+def hive_columns(path: str | Path) -> list[tuple[str, str]]:
+    """(name, value) of the columns that folders give, as in `date=2026-11-21/`."""
+    found = [part.partition("=") for part in Path(path).parent.parts if _HIVE.fullmatch(part)]
+    return [(name, value) for name, _, value in found]
 
 
 def _nothing_in(name: str) -> str:

@@ -6,12 +6,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from headwater.analysis.errors import QueryError
-from headwater.analysis.mending import columns_beyond, mended
-from headwater.model.registry import IANA
-from headwater.model.types import DataType
+from headwater.analysis.mending import has_beyond, mended, tell
+from headwater.analysis.sql_text import columns_of, file_list, literal, quoted, replaced
+from headwater.analysis.stored import hive_columns
+from headwater.analysis.text_files import csv, ndjson
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import duckdb
 
@@ -20,13 +21,6 @@ if TYPE_CHECKING:
 FLOWS: Final = "flows"
 _TIME: Final = "collectionTimeMilliseconds"
 _PROVENANCE: Final = (_TIME, "exporterIPv4Address", "exporterIPv6Address", "observationDomainId")
-_FROM_TEXT: Final = {
-    DataType.IPV4: "to_ip4",
-    DataType.IPV6: "to_ip6",
-    DataType.MAC_ADDRESS: "to_mac",
-    DataType.OCTET_ARRAY: "unhex",
-}
-"""What makes of a text what Parquet has."""
 _NUMBERS: Final = ("INT32", "INT64", "FLOAT", "DOUBLE")
 _SQL_NUMBERS: Final = (
     *(f"{sign}{size}" for sign in ("", "U") for size in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")),
@@ -58,31 +52,11 @@ def define_flows(
         con.execute(f"CREATE OR REPLACE TEMP VIEW {FLOWS} AS {text}")
 
 
-def columns_of(con: duckdb.DuckDBPyConnection, what: str) -> list[tuple[str, str]]:
-    """(name, SQL type) of the columns of a view or a reading."""
-    return [(name, type) for name, type, *_ in con.execute(f"DESCRIBE SELECT * FROM {what}").fetchall()]
-
-
-def literal(text: str) -> str:
-    """As SQL has it."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def quoted(name: str) -> str:
-    """A name of a column as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _list(paths: Sequence[str]) -> str:
-    # what is a pattern for DuckDB is a name here
-    return "[" + ", ".join(literal("".join(f"[{c}]" if c in "*?[" else c for c in path)) for path in paths) + "]"
-
-
 def _parquet(con: duckdb.DuckDBPyConnection, paths: Sequence[str], hive: bool, warn: Callable[[str], None]) -> str:
-    beyond = {path: columns for path in paths if (columns := columns_beyond(path))}
+    beyond = [path for path in paths if has_beyond(path)]
     groups = _alike(con, [path for path in paths if path not in beyond])
-    readings = [f"read_parquet({_list(group)}, union_by_name=true, hive_partitioning={hive})" for group in groups]
-    readings += [mended(con, path, columns, warn) for path, columns in beyond.items()]
+    readings = [f"read_parquet({file_list(group)}, union_by_name=true, hive_partitioning={hive})" for group in groups]
+    readings += _mended(con, beyond, hive, warn)
     if len(readings) == 1:
         return f"SELECT * FROM {readings[0]}"
     types = [dict(columns_of(con, reading)) for reading in readings]
@@ -91,9 +65,26 @@ def _parquet(con: duckdb.DuckDBPyConnection, paths: Sequence[str], hive: bool, w
         kinds.setdefault(name, set()).add(_kind(type))
     mixed = {name for name, found in kinds.items() if len(found) > 1}
     return " UNION ALL BY NAME ".join(
-        f"SELECT * {_replaced([(name, _as_text(name, some[name])) for name in some if name in mixed])} FROM {reading}"
+        f"SELECT * {replaced([(name, _as_text(name, some[name])) for name in some if name in mixed])} FROM {reading}"
         for some, reading in zip(types, readings, strict=True)
     )
+
+
+def _mended(
+    con: duckdb.DuckDBPyConnection, paths: Sequence[str], hive: bool, warn: Callable[[str], None]
+) -> Iterator[str]:
+    """Parquet files with times that DuckDB cannot hold, as tables of the connection."""
+    import pyarrow.parquet as pq
+
+    found = {path: mended(pq.read_table(path, partitioning=None)) for path in paths}
+    tell({path: names for path, (_, names) in found.items()}, warn)
+    for number, (path, (table, _)) in enumerate(found.items()):
+        name = f"_mended_{number}"
+        con.register(name, table)
+        types = dict(columns_of(con, f"read_parquet({file_list([path])}, hive_partitioning={hive})"))
+        values = dict(hive_columns(path) if hive else ())
+        folders = [f"{literal(value)}::{types[key]} AS {quoted(key)}" for key, value in values.items() if key in types]
+        yield f"(SELECT {', '.join(['*', *folders])} FROM {name})"
 
 
 def _alike(con: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> list[list[str]]:
@@ -101,7 +92,7 @@ def _alike(con: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> list[list[st
     if not paths:
         return []
     rows = con.execute(
-        f"SELECT file_name, name, type, logical_type, num_children FROM parquet_schema({_list(paths)})"
+        f"SELECT file_name, name, type, logical_type, num_children FROM parquet_schema({file_list(paths)})"
     ).fetchall()
     shapes: dict[str, list[tuple[Any, ...]]] = {}
     left: list[int] = []
@@ -154,52 +145,25 @@ def _as_text(name: str, type: str) -> str:
     return f"lower(hex({quoted(name)}))" if type == "BLOB" else f"{quoted(name)}::VARCHAR"
 
 
-def _replaced(columns: Sequence[tuple[str, str]]) -> str:
-    return f"REPLACE ({', '.join(f'{sql} AS {quoted(name)}' for name, sql in columns)})" if columns else ""
-
-
-def _ndjson(con: duckdb.DuckDBPyConnection, paths: Sequence[str], hive: bool, warn: Callable[[str], None]) -> str:
-    return _text(con, f"read_json({_list(paths)}, format='newline_delimited', union_by_name=true, sample_size=-1)")
-
-
-def _csv(con: duckdb.DuckDBPyConnection, paths: Sequence[str], hive: bool, warn: Callable[[str], None]) -> str:
-    return _text(con, f"read_csv({_list(paths)}, header=true, union_by_name=true, sample_size=-1)")
-
-
-def _text(con: duckdb.DuckDBPyConnection, reading: str) -> str:
-    """What text formats hold becomes what it is in Parquet."""
-    made = []
-    for name, type in columns_of(con, reading):
-        element = IANA.find(name)
-        sql = None if element is None else _from_text(element.type, type, quoted(name))
-        if sql:
-            made.append((name, sql))
-    return f"SELECT * {_replaced(made)} FROM {reading}"
-
-
-def _from_text(element: DataType, type: str, name: str) -> str | None:
-    """The SQL that makes what Parquet has, None if it is that already."""
-    if type == "VARCHAR" and element in _FROM_TEXT:
-        return f"{_FROM_TEXT[element]}({name})"
-    if type == "VARCHAR" and element.is_time:
-        return f"{name}::{'TIMESTAMP_NS' if element is DataType.NANOSECONDS else 'TIMESTAMP'}"
-    return f"{name}::UBIGINT" if type == "BIGINT" and element.is_unsigned else None
-
-
 def _arrow(con: duckdb.DuckDBPyConnection, paths: Sequence[str], hive: bool, warn: Callable[[str], None]) -> str:
     import pyarrow as pa
 
     tables = []
+    beyond = {}
     for path in paths:
         try:
             with pa.memory_map(path) as file:
                 is_file = file.read(6) == b"ARROW1"
                 file.seek(0)
-                tables.append((pa.ipc.open_file(file) if is_file else pa.ipc.open_stream(file)).read_all())
+                table, names = mended((pa.ipc.open_file(file) if is_file else pa.ipc.open_stream(file)).read_all())
         except FileNotFoundError:
             raise
         except (OSError, pa.ArrowException) as bad:
             raise QueryError(f"{path} cannot be read: {bad}") from bad
+        tables.append(table)
+        if names:
+            beyond[path] = names
+    tell(beyond, warn)
     try:
         table = pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as bad:
@@ -213,13 +177,14 @@ def _export(con: duckdb.DuckDBPyConnection, paths: Sequence[str], hive: bool, wa
     from headwater.sinks.table import table
 
     with read(list(paths), provenance=_PROVENANCE, options=False) as reading:
-        flows = table(reading)
+        flows, names = mended(table(reading))
     if not reading.report.is_complete:
         warn(f"records may be missing: {reading.report}")
     if not flows.num_columns:
         raise QueryError(f"there are no flow records in {', '.join(paths[:3])}")
+    tell({", ".join(paths[:3]): names} if names else {}, warn)
     con.register("_export_flows", flows)
     return "SELECT * FROM _export_flows"
 
 
-_READERS: Final = {"parquet": _parquet, "arrow": _arrow, "ndjson": _ndjson, "csv": _csv}
+_READERS: Final = {"parquet": _parquet, "arrow": _arrow, "ndjson": ndjson, "csv": csv}

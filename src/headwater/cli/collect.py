@@ -96,9 +96,11 @@ def collect(
         return
     if not settings.sinks:
         raise click.UsageError(_NO_SINK, ctx)
-    if is_json and any(sink.to.rpartition(":")[2].partition("?")[0] == "-" for sink in settings.sinks):
-        raise click.UsageError("--json and a sink both want stdout", ctx)
     from headwater.cli.collect_running import Running
+    from headwater.process.collecting.settings_checks import place_of
+
+    if is_json and any(place_of(sink.to) == "-" for sink in settings.sinks):
+        raise click.UsageError("--json and a sink both want stdout", ctx)
 
     running = Running(settings, reread=lambda: _settings(config, over), is_quiet=quiet)
     code = running.run(seconds, records)

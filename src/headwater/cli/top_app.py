@@ -157,7 +157,7 @@ class TopApp(App[str]):
             place.display = number < len(texts)
             place.update(texts[number] if number < len(texts) else "")
         note = str(self._told.get("note") or "")
-        self.query_one("#sinks", Static).update("\n".join([*_sinks(report), *([safe(note)] if note else [])]))
+        self.query_one("#sinks", Static).update("\n".join([*sink_texts(report), *([safe(note)] if note else [])]))
 
     def _show_head(self, report: Mapping[str, Any]) -> None:
         urls = ", ".join(dict.fromkeys(safe(str(one.get("url"))) for one in report.get("listeners", ())))
@@ -270,12 +270,14 @@ def _talkers(heading: str, rows: Sequence[Mapping[str, Any]]) -> Text:
     return text
 
 
-def _sinks(report: Mapping[str, Any]) -> list[str]:
+def sink_texts(report: Mapping[str, Any]) -> list[str]:
+    """A line for each sink; those of what was received know of no records."""
     lines = []
     for sink in report.get("sinks", ()):
         gone = int(sink.get("records_lost", 0)) + int(sink.get("records_refused", 0))
-        text = f"{safe(str(sink.get('name')))}  {sink.get('records', 0):,} records, {sink.get('segments', 0):,} files"
-        text += f", {size(sink.get('octets', 0))}" + (f", {gone:,} LOST" if gone else "")
+        text = f"{safe(str(sink.get('name')))}  {sink.get('records', 0):,} {sink.get('counts', 'records')}"
+        text += f", {sink.get('segments', 0):,} files, {size(sink.get('octets', 0))}"
+        text += f", {gone:,} LOST" if gone else ""
         if sink.get("is_blocked"):
             text += f"  BLOCKED: {safe(str(sink.get('last_error')))}"
         lines.append(text)

@@ -11,8 +11,10 @@ from headwater.wire.templates import TemplateRecord, read_templates
 
 _HEADER: Final = struct.Struct("!HHIII")
 _SET: Final = struct.Struct("!HH")
-_MOST_OCTETS: Final = 1 << 20
+_MOST_OCTETS: Final = 4 << 20
 """Of the Templates of one exporter; later ones are not kept, and files that begin later lack them."""
+_AROUND: Final = 180
+"""Octets in memory around those of each Template, of each body that was seen and, as much again, of each domain."""
 _MOST_SETTLED: Final = 32
 _LONGEST_SETTLED: Final = 2048
 _ENTERPRISE: Final = 0x80
@@ -21,7 +23,7 @@ _ENTERPRISE: Final = 0x80
 class KnownTemplates:
     """What an exporter has defined, by Observation Domain.
 
-    octets: what it takes in memory. left_out: Templates for which there was no room.
+    octets: what it takes in memory, about. left_out: Templates for which there was no room.
     """
 
     def __init__(self) -> None:
@@ -38,19 +40,23 @@ class KnownTemplates:
             records = list(read_templates(body, options=set_id == OPTIONS_TEMPLATE_SET))
         except DecodeError:
             return
-        known = self._domains.setdefault(domain, {})
+        known = self._domains.get(domain)
+        if known is None:
+            known = self._domains[domain] = {}
+            self.octets += _AROUND
         is_other = [
             self._withdraw(known, record.id) if record.is_withdrawal else self._put(known, record, set_id, body)
             for record in records
         ]
         if not known:
             del self._domains[domain]
+            self.octets -= _AROUND
         if any(is_other) or len(self._settled) >= _MOST_SETTLED:
-            self.octets -= sum(len(octets) for _, _, octets in self._settled)
+            self.octets -= sum(len(octets) + _AROUND for _, _, octets in self._settled)
             self._settled.clear()
         if len(body) <= _LONGEST_SETTLED:
             self._settled.add(mark)
-            self.octets += len(body)
+            self.octets += len(body) + _AROUND
 
     def messages(self, domain: int, export_time: int, sequence: int) -> bytes:
         """Messages with the Templates of a domain; they count no records, so all have the same sequence number."""
@@ -76,11 +82,12 @@ class KnownTemplates:
         if old == new:
             return False
         self._drop(known, record.id)
-        if self.octets + len(new[1]) > _MOST_OCTETS:
+        size = len(new[1]) + _AROUND
+        if self.octets + size > _MOST_OCTETS:
             self.left_out += 1
         else:
             known[record.id] = new
-            self.octets += len(new[1])
+            self.octets += size
         return old is not None
 
     def _withdraw(self, known: dict[int, tuple[int, bytes]], id: int) -> bool:
@@ -93,7 +100,7 @@ class KnownTemplates:
     def _drop(self, known: dict[int, tuple[int, bytes]], id: int) -> None:
         gone = known.pop(id, None)
         if gone is not None:
-            self.octets -= len(gone[1])
+            self.octets -= len(gone[1]) + _AROUND
 
 
 def _size(body: bytes, record: TemplateRecord, set_id: int) -> int:

@@ -125,10 +125,9 @@ class RawIpfixSegments(SegmentSink):
     def abandon(self) -> None:
         """Give up what has no name yet."""
         files = self._files()
-        for file in files:
+        self.counters.records_lost += sum(file.records for file in (*files, *self._finisher.give_up()))
+        for file in files if not self._finisher.is_hanging else ():
             file.give_up()
-        lost = sum(file.records for file in files) + sum(file.records for file in self._finisher.give_up())
-        self.counters.records_lost += lost
         for one in self._open.values():
             one.file = None
         self._open.clear()

@@ -70,7 +70,7 @@ def sink_of(target: str, *, worker: int = 0, select: Sequence[str] | None = None
 
 
 def parse_target(target: str) -> Target:
-    """A target, taken apart and checked, with nothing imported or looked at. Raises SinkError, in one sentence."""
+    """A target, taken apart and checked, with nothing imported. Raises SinkError, in one sentence."""
     rest, _, query = target.partition("?")
     texts = _options_of(target, query)
     scheme = _SCHEME.match(rest)
@@ -170,7 +170,7 @@ def _partition(text: str) -> str:
 
 
 def _level(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:3]) <= 22:
+    if not text.isascii() or not text.isdigit() or len(text) > 2 or not 1 <= int(text) <= 22:
         raise ValueError("is not a level of zstd, from 1 to 22")
     return int(text)
 
