@@ -111,7 +111,7 @@ corpus: $(READY) ## every capture of ../shared/corpus against its truth, and wri
 bench: $(READY) ## headwater against C, libfixbuf, python-ipfix and netflume
 	@$(BIN)/python bench/run.py $(ARGS)
 
-fuzz: $(READY) ## the kernel under address and undefined-behaviour sanitizers, for FUZZ_SECONDS
+fuzz: $(READY) ## what is compiled under address and undefined-behaviour sanitizers, for FUZZ_SECONDS
 	@PYTHON=$(BIN)/python fuzz/run.sh $(FUZZ_SECONDS) $(ARGS)
 
 dist: $(READY) ## sdist and wheel

@@ -1,13 +1,17 @@
-"""Fuzz the kernel: random, structured and hostile calls, compared with the numpy twin; then whole mutated messages.
+"""Fuzz what is compiled: random, structured and hostile calls, compared with the twins in Python.
 
-Run by run.sh with a sanitized build of the extension; works with any build. Every input has a number: what failed can
-be run again with --seed SEED --first NUMBER --count 1. build/asan/last says where a process that died was.
-Prints one line and exits with 1 (99: a sanitizer's finding) if anything is found.
+Then whole mutated messages and captures, and traffic for the receivers of datagrams.
+
+Run by run.sh with a sanitized build of the extensions; works with any build. Every input has a number: what failed can
+be run again with --seed SEED --first NUMBER --count 1, and --only as before. build/asan/last says where a process that
+died was. Prints one line and exits with 1 (99: a sanitizer's finding) if anything is found. An input that takes
+minutes is a finding as well: it ends with a traceback.
 """
 
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import importlib.util
 import os
 import sys
@@ -23,6 +27,7 @@ import numpy as np
 
 ROOT = Path(__file__).parents[1]
 NAME = "headwater.kernel._kernel"
+HANGS_S = 120
 
 
 def main() -> int:
@@ -31,23 +36,30 @@ def main() -> int:
     if options.extension:
         load(options.extension)
     sys.path.insert(0, str(ROOT))
-    tests = kernel_tests() + ([] if options.kernel else message_tests() + capture_tests())
+    from fuzz.receivers import receiver_tests
+
+    makers = {"kernel": kernel_tests, "receivers": receiver_tests, "messages": message_tests, "captures": capture_tests}
+    tests = [test for name, make in makers.items() if options.only in (None, name) for test in make()]
+    how = f"--seed {options.seed}" + (f" --only {options.only}" if options.only else "")
     last = os.open(options.last, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) if options.last else None
-    started = time.monotonic()
+    started = watched = time.monotonic()
     number = options.first
     failure = None
-    while number - options.first != options.count and time.monotonic() - started < options.seconds:
+    faulthandler.dump_traceback_later(HANGS_S, exit=True)
+    while number - options.first != options.count and (now := time.monotonic()) - started < options.seconds:
+        if now - watched > 1:
+            faulthandler.dump_traceback_later(HANGS_S, exit=True)
+            watched = now
         if last is not None:
-            os.pwrite(last, f"--seed {options.seed} --first {number} --count 1\n".ljust(80).encode(), 0)
+            os.pwrite(last, f"{how} --first {number} --count 1\n".ljust(80).encode(), 0)
         random = Random(f"{options.seed}/{number}")
         failure = random.choice(tests)(random)
         number += 1
         if failure:
             break
+    faulthandler.cancel_dump_traceback_later()
     elapsed = time.monotonic() - started
-    print(
-        f"{'FAILED' if failure else 'clean'}: {number - options.first} inputs in {elapsed:.0f} s, seed {options.seed}"
-    )
+    print(f"{'FAILED' if failure else 'clean'}: {number - options.first} inputs in {elapsed:.0f} s, {how}")
     if failure:
         print(f"input {number - 1}: {failure}", file=sys.stderr)
     return 1 if failure else 0
@@ -60,21 +72,22 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
     parser.add_argument("--count", type=int, default=-1, help="how many inputs; no limit but the time by default")
-    parser.add_argument("--kernel", action="store_true", help="calls of the kernel only, no messages")
+    parser.add_argument("--only", choices=("kernel", "receivers", "messages", "captures"), help="one kind of input")
     parser.add_argument("--extension", type=Path, help="folder of the build to test instead of the installed one")
     parser.add_argument("--last", type=Path, help="file to keep the number of the current input in")
     return parser.parse_args()
 
 
 def load(folder: Path) -> None:
-    """Make the extension under `folder` the one that headwater.kernel finds."""
-    path = next(folder.glob("headwater/kernel/_kernel*"))
-    spec = importlib.util.spec_from_file_location(NAME, path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[NAME] = module
-    spec.loader.exec_module(module)
+    """Make the extensions under `folder` those that headwater finds."""
+    for path in sorted(folder.glob("headwater/**/_*.so")):  # the kernel before what needs it
+        name = ".".join(path.relative_to(folder).with_name(path.name.partition(".")[0]).parts)
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
 
 
 def kernel_tests() -> list[Callable[[Random], str | None]]:

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Fuzz the kernel under the address and undefined-behaviour sanitizers: fuzz/run.sh SECONDS [--kernel] [--seed N …].
-# Builds the extension into build/asan when its sources are newer; the one in src/ is left alone.
+# Fuzz what is compiled under the address and undefined-behaviour sanitizers:
+#   fuzz/run.sh SECONDS [--only kernel|receivers|messages|captures] [--seed N …]
+# Builds the extensions into build/asan when their sources are newer; those in src/ are left alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python="${PYTHON:-.venv/bin/python}"
@@ -8,7 +9,7 @@ seconds="${1:?usage: fuzz/run.sh SECONDS [options of fuzz/kernel.py]}"
 shift
 
 flags="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g"
-sources=(setup.py fuzz/run.sh src/headwater/kernel/*.p[yx][xi])
+sources=(setup.py fuzz/run.sh src/headwater/kernel/*.p[yx][xi] src/headwater/transport/incoming/*.pyx)
 if [[ ! -e build/asan/built || -n "$(find "${sources[@]}" -newer build/asan/built)" ]]; then
     mkdir -p build/asan
     HEADWATER_CFLAGS="$flags" HEADWATER_LDFLAGS="-fsanitize=address,undefined" "$python" setup.py --quiet \

@@ -25,8 +25,6 @@ VERSION = 2
 HEAD = struct.Struct("=III")  # exporter, records, length
 RECORD = sum(length for _, length, _ in FLOW)
 
-KINDS = ("one", "same", "different")
-
 
 def traffic(kind: str, directory: Path) -> Path:
     """The file of a kind; made on first use."""
