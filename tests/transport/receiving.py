@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import selectors
+import socket
+import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from headwater.errors import Fault
 from headwater.session.key import SessionKey
 from headwater.transport.incoming.block import Block, Listener
+from headwater.transport.incoming.listening import SelectorListener
 from tests.process.collectors import DEADLINE_S, records_of
 
 
@@ -86,6 +93,43 @@ class Kept:
 
     def __repr__(self) -> str:
         return f"{self.count} octets in {len(self.blocks)} blocks, {len(self.ended)} ended, faults {self.faults}"
+
+
+class Clock:
+    """Time as listeners see it. It can leap, so that timeouts may be hours: who stands still is never too late then."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ahead = 0.0
+        self.time_ns = time.time_ns
+        for name, module in list(sys.modules.items()):
+            if name.startswith("headwater.transport.incoming.") and getattr(module, "time", None) is time:
+                monkeypatch.setattr(module, "time", self)
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
+
+    def leap(self, listener: SelectorListener, seconds: float) -> None:
+        """Be later by so many seconds, until the listener has looked at what is over by then."""
+        then, has_looked, sweep = self.monotonic() + seconds, threading.Event(), listener._sweep
+
+        def look(now: float) -> None:
+            sweep(now)
+            if now >= then:
+                has_looked.set()
+
+        listener._sweep = look  # type: ignore[method-assign]
+        self.ahead += seconds
+        assert listener._wake is not None
+        listener._wake[1].send(b"\0")
+        assert has_looked.wait(DEADLINE_S), "the listener does not look at the time"
+        listener._sweep = sweep  # type: ignore[method-assign]
+
+
+def is_taken(one: socket.socket) -> bool:
+    """Whether nothing that has come to a socket is left in it."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(one, selectors.EVENT_READ)
+        return not selector.select(0)
 
 
 @contextmanager

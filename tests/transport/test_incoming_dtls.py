@@ -6,9 +6,8 @@ import random
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +15,35 @@ import pytest
 
 from headwater.errors import TransportError
 from headwater.process.exporting import Exporter
+from headwater.transport.incoming import udp_socket
 from headwater.transport.incoming.dtls import DtlsListener
+from headwater.transport.incoming.dtls_session import DtlsSession
 from headwater.transport.incoming.url import parse_listen_url
 from tests.build import flows
-from tests.process.collectors import until
+from tests.process.collectors import DEADLINE_S, until
 from tests.transport.certificates import Certificates, Party
-from tests.transport.receiving import Kept, running, url_of
+from tests.transport.receiving import Clock, Kept, is_taken, running, url_of
 
 SSL = pytest.importorskip("OpenSSL.SSL", reason="pyOpenSSL is not installed (headwater[dtls])")
 ROWS = [{"octetDeltaCount": number} for number in range(1000)]
 MESSAGES = flows(100, mtu=500)
 
 
-def listener(certificates: Certificates, party: Party, options: str = "", port: int = 0) -> DtlsListener:
-    url = f"dtls://127.0.0.1:{port}?ca={certificates.ca}&cert={party.cert}&key={party.key}&receive_buffer=1M&{options}"
-    made = DtlsListener(parse_listen_url(url))
+def listener(
+    certificates: Certificates, party: Party, options: str = "", socket: socket.socket | None = None
+) -> DtlsListener:
+    url = f"dtls://127.0.0.1:0?ca={certificates.ca}&cert={party.cert}&key={party.key}&receive_buffer=1M&{options}"
+    made = DtlsListener(parse_listen_url(url), socket)
     made.latency = 0.01
     return made
 
 
 class Client:
-    """An exporter by hand, on a port of its choice."""
+    """An exporter by hand. before: the socket of one that is no more, on whose port this one begins."""
 
-    def __init__(self, to: DtlsListener, certificates: Certificates, party: Party | None, port: int = 0) -> None:
+    def __init__(
+        self, to: DtlsListener, certificates: Certificates, party: Party | None, before: socket.socket | None = None
+    ) -> None:
         context = SSL.Context(SSL.DTLS_CLIENT_METHOD)
         context.set_options(SSL.OP_NO_QUERY_MTU)
         context.load_verify_locations(str(certificates.ca))
@@ -48,10 +53,13 @@ class Client:
         self.dtls = SSL.Connection(context, None)
         self.dtls.set_connect_state()
         self.dtls.set_ciphertext_mtu(1200)
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", port))
-        self.socket.connect(to.address)
-        self.socket.settimeout(2)
+        self.socket = before or socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        if before is None:
+            self.socket.bind(("127.0.0.1", 0))
+            self.socket.connect(to.address)
+        while not is_taken(self.socket):  # a new socket would not have what the collector said to the old one
+            self.socket.recv(1 << 16)
+        self.socket.settimeout(DEADLINE_S)
         self.port = self.socket.getsockname()[1]
 
     def step(self) -> bool:
@@ -67,6 +75,12 @@ class Client:
     def shake_hands(self) -> None:
         while not self.step():
             self.dtls.bio_write(self.socket.recv(1 << 16))
+
+    def miss_flight(self) -> None:
+        """Lose all that the collector answers to a ClientHello with a cookie."""
+        end = b""
+        while (end[:3], end[13:14]) != (b"\x16\xfe\xfd", b"\x0e"):  # ServerHelloDone, in a record of its own
+            end = self.socket.recv(1 << 16)[-25:]
 
     def flush(self) -> None:
         try:
@@ -88,10 +102,10 @@ class Client:
             self.dtls.bio_write(self.socket.recv(1 << 16))
             try:
                 octets: bytes = self.dtls.recv(1 << 16)
-            except SSL.WantReadError:
-                continue
             except SSL.ZeroReturnError:
                 return b""
+            except (SSL.WantReadError, SSL.SysCallError):  # the latter of a flight that came twice, and no answer to it
+                continue
             return octets
 
     def close(self) -> None:
@@ -100,9 +114,14 @@ class Client:
 
 @contextmanager
 def client(
-    to: DtlsListener, certificates: Certificates, party: Party | None, port: int = 0, *, greets: bool = True
+    to: DtlsListener,
+    certificates: Certificates,
+    party: Party | None,
+    before: socket.socket | None = None,
+    *,
+    greets: bool = True,
 ) -> Iterator[Client]:
-    made = Client(to, certificates, party, port)
+    made = Client(to, certificates, party, before)
     try:
         if greets:
             made.shake_hands()
@@ -165,7 +184,8 @@ def test_an_exporter_that_was_restarted_on_the_same_port_begins_a_new_session(
         with client(dtls, certificates, exporter) as one:
             one.send(MESSAGES[0])
             kept.wait(lambda: kept.count)
-        with client(dtls, certificates, exporter, one.port) as again:
+            before = one.socket.dup()
+        with client(dtls, certificates, exporter, before) as again:
             again.send(MESSAGES[1])
             kept.wait(lambda: kept.count == len(MESSAGES[0]) + len(MESSAGES[1]))
             assert dtls.num_sessions == 1
@@ -181,6 +201,7 @@ def test_a_hello_without_a_cookie_does_not_disturb_a_session(
 ) -> None:
     kept = Kept()
     with running(dtls := listener(certificates, collector), kept), client(dtls, certificates, exporter) as one:
+        cookies = dtls.counters["cookies"]  # more than one, if the collector has stood still
         stranger = Client(dtls, certificates, exporter)
         stranger.socket.close()
         stranger.socket = one.socket  # as if somebody sent with the exporter's address
@@ -188,7 +209,7 @@ def test_a_hello_without_a_cookie_does_not_disturb_a_session(
         one.send(MESSAGES[0])
         kept.wait(lambda: kept.count)
     assert not dtls.counters["restarts"]
-    assert dtls.counters["cookies"] == 2
+    assert dtls.counters["cookies"] == cookies + 1
 
 
 def test_a_collector_that_was_restarted_counts_what_it_cannot_read_until_the_exporter_begins_anew(
@@ -196,19 +217,22 @@ def test_a_collector_that_was_restarted_counts_what_it_cannot_read_until_the_exp
 ) -> None:
     first, second = Kept(), Kept()
     files = f"ca={certificates.ca}&cert={exporter.cert}&key={exporter.key}"
-    with running(dtls := listener(certificates, collector), first):
-        port = dtls.address[1]
+    bound = udp_socket.bind(parse_listen_url("udp://127.0.0.1:0"))  # nobody else gets its port in between
+    with closing(bound), running(dtls := listener(certificates, collector, socket=bound.dup()), first):
+        again = bound.dup()
         sending = Exporter(f"{url_of(dtls)}?{files}&retry=0.05&retry_first=0.01")
         sending.open()
         sending.write(ROWS)
-        assert sending.flush(5)
+        assert sending.flush(DEADLINE_S)
         until(lambda: len(first.rows) == 1000)
         sender: Any = sending._destinations[0]._sender
         sender._read = lambda: None  # it does not hear that the collector stops
-    with running(dtls := listener(certificates, collector, port=port), second):
+    with running(dtls := listener(certificates, collector, socket=again), second):
         sending.write(ROWS[:100])
         until(lambda: dtls.counters["not_session"])
         sender._opened -= 1000  # as if `renew` seconds had passed
+        sending.write(ROWS[:1])  # in the session before or in the new one
+        until(lambda: dtls.counters["handshakes"])
         sending.write(ROWS)
         until(lambda: len(second.rows) >= 1000)
         sending.close()
@@ -227,9 +251,8 @@ def test_certificates_that_are_not_accepted_are_counted_by_reason(
         for party in (None, rogue, server_only, gone):
             with pytest.raises(SSL.Error), client(dtls, certificates, party):
                 pass
-        until(lambda: dtls.counters["handshakes_failed"] == 4)
+        until(lambda: dtls.counters["handshakes_failed"] == 4 and not dtls.sessions())
         assert dtls.num_sessions == 0
-        assert dtls.sessions() == []
     reasons = {name: count for name, count in dtls.counters.items() if name.startswith("handshakes_failed_")}
     assert reasons == {
         "handshakes_failed_peer_did_not_return_a_certificate": 1,
@@ -265,7 +288,8 @@ def test_garbage_leaves_no_state_and_disturbs_nobody(
     kept, pick = Kept(), random.Random(7)
     with running(dtls := listener(certificates, collector), kept), client(dtls, certificates, exporter) as one:
         hello = record_of(Client(dtls, certificates, exporter))
-        count = 0
+        held = dtls._socket
+        assert held is not None
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as hostile:
             hostile.connect(dtls.address)
             for sender in (hostile, one.socket):
@@ -278,21 +302,13 @@ def test_garbage_leaves_no_state_and_disturbs_nobody(
                         wrong[pick.randrange(len(wrong))] ^= 1 << pick.randrange(8)
                         junk = bytes(wrong)
                     sender.send(junk)
-                    count += 1
-        until(lambda: taken(dtls) >= count)
+                    if number % 20 == 19:  # the kernel need not have room for all of it
+                        until(lambda: is_taken(held))
         one.send(MESSAGES[0])
         kept.wait(lambda: kept.count)
         assert dtls.num_sessions == 1
         assert len(dtls.sessions()) == 1
     assert kept.octets == MESSAGES[0]
-
-
-def taken(dtls: DtlsListener) -> int:
-    """A lower bound of the datagrams that were seen, once nothing more comes."""
-    time.sleep(0.02)
-    before = sum(dtls.counters.values())
-    time.sleep(0.05)
-    return 1 << 30 if sum(dtls.counters.values()) == before else 0
 
 
 def record_of(one: Client) -> bytes:
@@ -316,12 +332,12 @@ def half_open(dtls: DtlsListener, certificates: Certificates, count: int) -> lis
     return made
 
 
-@pytest.mark.parametrize("count", [100, pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.timeout(120)])])
+@pytest.mark.parametrize("count", [100, pytest.param(5000, marks=pytest.mark.slow)])
 def test_half_open_handshakes_keep_nobody_away(
     certificates: Certificates, exporter: Party, collector: Party, count: int
 ) -> None:
     kept = Kept()
-    with running(dtls := listener(certificates, collector, "max_handshakes=30"), kept):
+    with running(dtls := listener(certificates, collector, "max_handshakes=30&handshake_timeout=1h"), kept):
         flood = half_open(dtls, certificates, count)
         until(lambda: dtls.counters["handshakes_displaced"] == count - 30)
         with client(dtls, certificates, exporter) as one:
@@ -337,29 +353,20 @@ def test_a_handshake_that_does_not_end_is_given_up(certificates: Certificates, c
     kept = Kept()
     with running(dtls := listener(certificates, collector, "handshake_timeout=0.2"), kept):
         (half,) = half_open(dtls, certificates, 1)
-        until(lambda: dtls.counters["handshakes_timed_out"] == 1)
-        assert dtls.sessions() == []
+        until(lambda: dtls.counters["handshakes_timed_out"] == 1 and not dtls.sessions())
         half.close()
 
 
 def test_a_flight_that_was_lost_is_sent_again(certificates: Certificates, exporter: Party, collector: Party) -> None:
     kept = Kept()
     with (
-        running(dtls := listener(certificates, collector), kept),
+        running(dtls := listener(certificates, collector, "handshake_timeout=1h"), kept),
         client(dtls, certificates, exporter, greets=False) as one,
     ):
         one.step()
         one.dtls.bio_write(one.socket.recv(1 << 16))  # the cookie
         one.step()
-        first = one.socket.recv(1 << 16)
-        one.socket.settimeout(0.05)
-        while True:  # all of it is lost
-            try:
-                first = one.socket.recv(1 << 16)
-            except TimeoutError:
-                break
-        assert first
-        one.socket.settimeout(5)
+        one.miss_flight()
         one.dtls.bio_write(one.socket.recv(1 << 16))
         one.shake_hands()
         one.send(MESSAGES[0])
@@ -381,13 +388,17 @@ def test_sessions_beyond_the_limit_are_ended_and_counted(
     assert dtls.counters["connection_limit"] == 1
 
 
-def test_a_silent_session_is_ended(certificates: Certificates, exporter: Party, collector: Party) -> None:
-    kept = Kept()
+def test_a_silent_session_is_ended(
+    certificates: Certificates, exporter: Party, collector: Party, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, clock = Kept(), Clock(monkeypatch)
     with (
-        running(dtls := listener(certificates, collector, "idle=0.1"), kept),
+        running(dtls := listener(certificates, collector, "idle=1h"), kept),
         client(dtls, certificates, exporter) as one,
     ):
         one.send(MESSAGES[0])
+        kept.wait(lambda: kept.count)
+        clock.leap(dtls, 2 * 3600)
         assert one.read() == b""
         kept.wait(lambda: kept.ended)
     assert dtls.counters["timed_out"] == 1
@@ -472,7 +483,7 @@ def test_records_of_our_exporter_arrive(certificates: Certificates, exporter: Pa
         files = f"ca={certificates.ca}&cert={exporter.cert}&key={exporter.key}"
         with Exporter(f"{url_of(dtls)}?{files}") as sending:
             sending.write(ROWS)
-            assert sending.flush(5)
+            assert sending.flush(DEADLINE_S)
         kept.wait(lambda: kept.ended)
     assert kept.rows == ROWS
 
@@ -509,7 +520,8 @@ def test_a_hello_that_somebody_sends_again_does_not_end_a_session(
         with client(dtls, certificates, exporter, greets=False) as first:
             first.socket = Recorder(first.socket, sent)  # type: ignore[assignment]
             first.shake_hands()
-        with client(dtls, certificates, exporter, first.port) as again:
+            before = first.socket.dup()
+        with client(dtls, certificates, exporter, before) as again:
             for hello in sent[:2]:  # without and with the cookie, of the session before
                 again.socket.send(hello)
             again.send(MESSAGES[0])
@@ -536,16 +548,20 @@ class Recorder:
 
 
 def test_an_exporter_that_is_restarted_within_the_handshake_begins_anew(
-    certificates: Certificates, exporter: Party, collector: Party
+    certificates: Certificates, exporter: Party, collector: Party, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = Kept()
+    monkeypatch.setattr(
+        DtlsSession, "repeat", lambda _: None
+    )  # or else the new exporter could get the old one's flight
     with running(dtls := listener(certificates, collector), kept):
         with client(dtls, certificates, exporter, greets=False) as half:
             half.step()
             half.dtls.bio_write(half.socket.recv(1 << 16))  # the cookie
             half.step()
-            until(lambda: dtls.sessions())
-        with client(dtls, certificates, exporter, half.port) as one:
+            half.miss_flight()
+            before = half.socket.dup()
+        with client(dtls, certificates, exporter, before) as one:
             one.send(MESSAGES[0])
             kept.wait(lambda: kept.count)
         assert len(dtls.sessions()) == 1

@@ -12,6 +12,7 @@ from headwater.errors import TransportError
 from headwater.transport.incoming import reuseport, udp_socket
 from headwater.transport.incoming.reuseport import bound_group
 from headwater.transport.incoming.url import parse_listen_url
+from tests.process.collectors import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sockets are chosen by a program of Linux")
 
@@ -27,9 +28,11 @@ def test_all_ports_of_an_exporter_reach_one_worker(url: str, count: int) -> None
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as exporter:
                 exporter.bind((f"127.0.{number % 7}.{number + 1}", 0))
                 exporter.sendto(b"!", ("127.0.0.1", port))
+    found: list[list[str]] = [[] for _ in sockets]
+    until(lambda: take(sockets, found) == 64 * 4)
     reached = defaultdict(set)
     for position, one in enumerate(sockets):
-        for address in senders_to(one):
+        for address in found[position]:
             reached[address].add(position)
         one.close()
     assert warnings == []
@@ -43,7 +46,9 @@ def test_exporters_of_ipv6_have_one_worker_as_well() -> None:
     for _ in range(32):
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as exporter:
             exporter.sendto(b"!", sockets[0].getsockname())
-    assert sorted(len(senders_to(one)) for one in sockets) == [0, 0, 0, 32]
+    found: list[list[str]] = [[] for _ in sockets]
+    until(lambda: take(sockets, found) == 32)
+    assert sorted(map(len, found)) == [0, 0, 0, 32]
     assert warnings == []
     for one in sockets:
         one.close()
@@ -78,6 +83,13 @@ def test_a_kernel_that_does_not_choose_is_told_of(monkeypatch: pytest.MonkeyPatc
 def test_members_of_a_group_of_hosts_all_get_the_same() -> None:
     with pytest.raises(TransportError, match="so it has one worker"):
         bound_group(parse_listen_url("udp://239.255.47.39:0"), 2)
+
+
+def take(sockets: list[socket.socket], found: list[list[str]]) -> int:
+    """Add to what was found at each socket; how much there is."""
+    for one, addresses in zip(sockets, found, strict=True):
+        addresses += senders_to(one)
+    return sum(map(len, found))
 
 
 def senders_to(one: socket.socket) -> list[str]:

@@ -17,7 +17,7 @@ from headwater.transport.incoming.url import parse_listen_url
 from headwater.transport.sctp_constants import INIT, INITMSG, NODELAY, SCTP, SND, SNDINFO, require_sctp
 from tests.build import flows
 from tests.process.collectors import DEADLINE_S, until
-from tests.transport.receiving import Kept, running, url_of
+from tests.transport.receiving import Clock, Kept, running, url_of
 
 ROWS = [{"octetDeltaCount": number} for number in range(2000)]
 MESSAGES = flows(2000)
@@ -174,10 +174,13 @@ def test_associations_beyond_the_limit_and_of_forbidden_addresses_are_ended_and_
 
 
 @needs_sctp
-def test_a_silent_association_is_ended() -> None:
-    kept = Kept()
-    with running(sctp := listener("idle=0.2&message_timeout=0.5"), kept), connect(sctp) as one, connect(sctp) as two:
+def test_a_silent_association_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, clock = Kept(), Clock(monkeypatch)
+    with running(sctp := listener("idle=1h&message_timeout=2h"), kept), connect(sctp) as one, connect(sctp) as two:
         send(one, MESSAGES[0])
+        kept.wait(lambda: kept.count)
+        until(lambda: sctp.num_sessions == 2)
+        clock.leap(sctp, 3 * 3600)
         assert is_ended(one)
         assert is_ended(two)  # which never sent anything
         kept.wait(lambda: kept.ended)
@@ -201,10 +204,10 @@ def test_a_full_queue_closes_the_window_and_nothing_is_lost() -> None:
                 silent += 1
                 time.sleep(0.01)
         assert count < 1000
+        until(lambda: sctp.counters["pauses"])
         assert kept.count == 0
         kept.is_full = False
         kept.wait(lambda: kept.count == count * size)
-    assert sctp.counters["pauses"]
     assert sctp.counters["datagrams"] == count
 
 
@@ -225,7 +228,7 @@ def test_records_of_our_exporter_arrive(streams: int) -> None:
         with Exporter(f"{url_of(sctp)}?mtu=1400&streams={streams}") as exporter:
             for number in range(0, 2000, 100):
                 exporter.write(ROWS[number : number + 100])
-            assert exporter.flush(5)
+            assert exporter.flush(DEADLINE_S)
         kept.wait(lambda: kept.ended)
     assert sorted(row["octetDeltaCount"] for row in kept.rows) == list(range(2000))
     assert kept.faults == []

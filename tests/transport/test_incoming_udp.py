@@ -20,8 +20,8 @@ from headwater.transport.incoming.opening import open_listener
 from headwater.transport.incoming.udp import UdpListener
 from headwater.transport.incoming.url import parse_listen_url
 from tests import build
-from tests.process.collectors import DEADLINE_S
-from tests.transport.receiving import Kept, running
+from tests.process.collectors import DEADLINE_S, until
+from tests.transport.receiving import Kept, is_taken, running
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
 compiled = pytest.param(
@@ -137,13 +137,15 @@ def test_keys_are_one_growing_list() -> None:
 
 def test_the_largest_datagrams_fill_arena_after_arena() -> None:
     listener, outlet = listening(), Kept()
+    listener.latency = 3600
     largest = bytes([0, 10]) + bytes(65_505)
     with running(listener, outlet), senders(listener, "127.0.0.1") as (one,):
-        for count in range(1, 151):
+        held = listener._socket
+        assert held is not None
+        for _ in range(150):
             one.send(largest)
-            if count % 50 == 0:
-                wait(listener, "datagrams", count)
-    assert outlet.count == 150 * len(largest)
+            until(lambda: is_taken(held))  # the kernel need not have room for more than one
+    assert [len(block.datagrams) for block in outlet.blocks] == [64, 64, 22]
     assert all(octets == largest * 150 for octets in outlet.by_key().values())
     assert balance(listener, outlet) == 0
 
@@ -328,17 +330,16 @@ def test_the_end_takes_what_the_kernel_holds() -> None:
     listener, outlet = listening(), Kept()
     listener.open()
     with senders(listener, "127.0.0.1") as (one,):
-        for number in range(1000):
+        for number in range(300):
             one.send(numbered(number))
     listener.stop()
     listener.run(outlet)
     listener.close()
-    assert outlet.octets == b"".join(numbered(number) for number in range(1000))
+    assert outlet.octets == b"".join(numbered(number) for number in range(300))
     assert balance(listener, outlet) == 0
 
 
 def test_the_end_comes_though_an_exporter_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(udp, "_DRAIN_S", 0.1)
     listener, outlet = listening(), Kept()
     listener.open()
     with senders(listener, "127.0.0.1") as (one,):
@@ -358,7 +359,7 @@ def test_the_end_comes_though_an_exporter_goes_on(monkeypatch: pytest.MonkeyPatc
         listener.run(outlet)
         monkeypatch.setattr(listener, "_receiver", receiver)
     listener.close()
-    assert listener.counters["datagrams"] > 1
+    assert 0 < listener.counters["datagrams"] * 256 <= 2 * listener.counters["receive_buffer"] + 256
 
 
 def test_an_error_of_the_socket_is_told_once_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

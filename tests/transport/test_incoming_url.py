@@ -11,6 +11,7 @@ from headwater.errors import TransportError
 from headwater.transport.incoming.binding import bound, resolved
 from headwater.transport.incoming.opening import take_inherited
 from headwater.transport.incoming.url import parse_listen_url
+from tests.process.collectors import DEADLINE_S
 
 TLS = "cert=c.pem&key=k.pem&ca=ca.pem"
 
@@ -117,7 +118,7 @@ def test_every_address_is_of_both_families(host: str) -> None:
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
     ):
         sender.sendto(b"to IPv4", ("127.0.0.1", one.getsockname()[1]))
-        one.settimeout(5)
+        one.settimeout(DEADLINE_S)
         assert one.recv(99) == b"to IPv4"
 
 
@@ -149,9 +150,9 @@ def test_an_inherited_socket_is_for_the_url_of_its_type_and_port() -> None:
 
 
 def test_of_sockets_with_the_same_port_that_of_the_address_is_taken() -> None:
-    with bound(parse_listen_url("udp://127.0.0.1:0"), socket.SOCK_DGRAM) as one:
+    with bound(parse_listen_url("udp://127.0.47.1:0"), socket.SOCK_DGRAM) as one:  # addresses that nobody else uses
         port = one.getsockname()[1]
-        with bound(parse_listen_url(f"udp://127.0.0.2:{port}"), socket.SOCK_DGRAM) as other:
+        with bound(parse_listen_url(f"udp://127.0.47.2:{port}"), socket.SOCK_DGRAM) as other:
             inherited = [one, other]
-            assert take_inherited(parse_listen_url(f"udp://127.0.0.2:{port}"), inherited) is other
-            assert take_inherited(parse_listen_url(f"udp://127.0.0.3:{port}"), inherited) is one
+            assert take_inherited(parse_listen_url(f"udp://127.0.47.2:{port}"), inherited) is other
+            assert take_inherited(parse_listen_url(f"udp://127.0.47.3:{port}"), inherited) is one

@@ -22,8 +22,8 @@ NOTIFICATION: Final = 0x8000
 """A flag of what was received."""
 ASSOCIATION, SEND_FAILED, SHUTDOWN, PARTIAL, DRY = 0x8001, 0x8003, 0x8005, 0x8006, 0x8009
 """Kinds of notifications."""
-UP, LOST, RESTARTED, ENDED, NOT_STARTED = range(5)
-"""States of an association that ASSOCIATION tells."""
+UP, RESTARTED = 0, 2
+"""States of an association that ASSOCIATION tells; in the others it is over, or does not begin."""
 
 INIT: Final = Struct("=HHHH")
 SND: Final = Struct("=HHIIi")

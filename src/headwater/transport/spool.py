@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 Local = tuple[str, int]
 _MOST_STREAM: Final = 0xFFFF
+_MOST_STRAY: Final = 1 << 16
+"""Marks in a file that begin no block. Marks are random, so that more are only in files made to keep us busy."""
 _TOLD: Final = msgspec.json.Decoder(Told)
 _TRANSPORTS: Final = frozenset(Transport) - {Transport.FILE}
+_KINDS: Final = frozenset(FaultKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Spool:
         self._window, self._is_last = memoryview(b""), False
         self._at = 0  # in the window
         self._mark = self._run = b""
+        self._stray_marks = 0
 
     def __iter__(self) -> Iterator[SpoolBlock | Fault]:
         fault = self._begin()
@@ -107,7 +111,7 @@ class Spool:
         """Go to where the next block begins, or to the end; what was skipped."""
         begin, mark = self.offset, re.compile(re.escape(self._mark))
         self._skip(1)
-        while self._has(MARK):
+        while self._stray_marks < _MOST_STRAY and self._has(MARK):
             found = mark.search(self._window, self._at)
             if found is None:
                 self._skip(len(self._window) - self._at - MARK + 1)
@@ -118,8 +122,10 @@ class Spool:
                 self.counters["damaged_blocks"] += 1
                 detail = f"{count} octets of the spool are no block and were skipped"
                 return Fault(FaultKind.CAPTURE_DAMAGED, begin, detail=detail)
+            self._stray_marks += 1
             self._skip(1)
-        self._skip(len(self._window) - self._at)
+        while self._has(1):
+            self._skip(len(self._window) - self._at)
         detail = f"the spool ends with {self.offset - begin} octets that are no whole block"
         return Fault(FaultKind.TRUNCATED_TAIL, begin, detail=detail)
 
@@ -218,7 +224,7 @@ def _one(keys: list[SessionKey | None], index: int) -> SessionKey | None:
 
 
 def _fault(told: ToldFault, begin: int, keys: list[SessionKey | None]) -> Fault:
-    if told.kind not in set(FaultKind):
+    if told.kind not in _KINDS:
         raise HeadwaterError(f"there is no fault {told.kind!r}")
     key = None if told.peer is None else _one(keys, told.peer)
     return Fault(FaultKind(told.kind), begin, told.domain, told.detail, told.count, key)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from headwater.batch import Batch
+from headwater.process.collecting import control
 
 EXPORTER: dict[str, Any] = {
     "exporter": "192.0.2.1:5000",
@@ -124,7 +125,12 @@ class FakeCollector:
         return lambda: self.taps.remove(see)
 
 
-def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+def ask(path: str, request: str | dict[str, Any]) -> dict[str, Any]:
+    """As control.ask, but with patience for a machine that does other things as well."""
+    return control.ask(path, request, 60.0)
+
+
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
     """Wait for a condition. Raises AssertionError when it takes too long."""
     end = time.monotonic() + seconds
     while not condition():

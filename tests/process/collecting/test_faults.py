@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
+import select
 import signal
 import socket
 import subprocess
@@ -18,7 +20,7 @@ import pytest
 
 import headwater as hw
 from tests import build as b
-from tests.process.collecting.sending import DEADLINE_S, UdpSender, message, port_of, until
+from tests.process.collecting.sending import DEADLINE_S, PORTS, UdpSender, flow, message, port_of, until, until_received
 from tests.process.collecting.test_collector import HERE, Kept
 from tests.session.test_netflow import DATA, TEMPLATE, netflow9
 
@@ -35,7 +37,8 @@ def test_a_flood_of_garbage_costs_nothing_but_counts() -> None:
     with hw.Collector(HERE, sinks=[kept], latency=0.01) as collector:
         good, bad = UdpSender(port_of(collector)), UdpSender(port_of(collector), "127.0.0.2")
         for position in range(0, len(like_export), 400):
-            bad.send(*like_export[position : position + 400], *garbage[position : position + 400])
+            part = like_export[position : position + 400] + garbage[position : position + 400]
+            bad.send_in_steps(collector, part, 200)
             good.send(message(position // 400))
             until(_decoded(collector, position // 400 + 1), "the record")
     report = collector.report()
@@ -54,7 +57,8 @@ def test_templates_without_end_are_bounded_by_limits_and_others_are_not_harmed()
         good.send(message(0))
         until(lambda: collector.decoded_records == 1, "the first record")
         for start in range(256, 5256, 500):
-            bad.send(*[b.message(b.template_set(b.template(id, (7, 2), (id, 4)))) for id in range(start, start + 500)])
+            templates = [b.template(id, (7, 2), (id, 4)) for id in range(start, start + 500)]
+            bad.send_in_steps(collector, [b.message(b.template_set(one)) for one in templates], 100)
         good.send(message(1, template=False))
     report = collector.report()
     assert kept.ports == [0, 1]
@@ -65,7 +69,7 @@ def test_domains_without_end_are_bounded_too() -> None:
     kept = Kept()
     with hw.Collector(HERE, sinks=[kept], limits={"domains": 50}, latency=0.01) as collector:
         sender = UdpSender(port_of(collector))
-        sender.send(*[message(0, domain=domain) for domain in range(500)])
+        sender.send_in_steps(collector, [message(0, domain=domain) for domain in range(500)], 100)
     exporter = next(one for one in collector.report().exporters if one["exporter"] == sender.name)
     assert exporter["domains"] == 50
 
@@ -108,9 +112,10 @@ def test_a_clock_that_jumps_changes_nothing_but_the_times(monkeypatch: pytest.Mo
 
 
 _COLLECT = """
-import sys, headwater as hw
-where, to, state = sys.argv[1:]
-collector = hw.Collector(where, sinks=[to], state=state, latency=0.01)
+import socket, sys, headwater as hw
+descriptor, where, to, state = sys.argv[1:]
+mine = socket.socket(fileno=int(descriptor))
+collector = hw.Collector(where, sinks=[to], state=state, latency=0.01, sockets=[mine])
 collector.start()
 print(*collector.report().warnings, sep=chr(10), flush=True)
 print("ready", flush=True)
@@ -119,9 +124,12 @@ collector.stop()
 """
 
 
-def _started(url: str, to: str, state: Path) -> tuple[subprocess.Popen[str], list[str]]:
-    command = [sys.executable, "-c", _COLLECT, url, to, str(state)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def _started(held: socket.socket, url: str, to: str, state: Path) -> tuple[subprocess.Popen[str], list[str]]:
+    """A process that collects from a socket, and what it warns of when it begins."""
+    command = [sys.executable, "-c", _COLLECT, str(held.fileno()), url, to, str(state)]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, pass_fds=[held.fileno()]
+    )
     assert process.stdout is not None
     warnings: list[str] = []
     for line in process.stdout:
@@ -133,36 +141,53 @@ def _started(url: str, to: str, state: Path) -> tuple[subprocess.Popen[str], lis
 
 @pytest.mark.slow
 def test_kill_9_again_and_again_leaves_whole_segments_and_nothing_twice(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url, flows, state = f"udp://127.0.0.1:{port}", tmp_path / "flows", tmp_path / "state"
-    sender = UdpSender(port)
+    flows, state = tmp_path / "flows", tmp_path / "state"
     random.seed(11)
     sequence, told = 0, 0
-    for round in range(5):
-        process, warnings = _started(url, f"{flows}/?rotate=1s", state)
-        told += sum(".torn" in warning or "torn" in warning for warning in warnings)
-        end = time.monotonic() + 1.1 + random.random()
-        while time.monotonic() < end:
-            for _ in range(5):
-                sender.send(message(sequence, template=sequence == 0))  # what is known outlasts each kill
-                sequence += 1
-            time.sleep(0.001)
-        if round < 4:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                assert pipe is not None
-                pipe.close()
-        else:
-            process.communicate(timeout=DEADLINE_S)
-            assert process.returncode == 0
-    files = sorted(flows.rglob("*.parquet"))
-    rows = np.concatenate([pq.read_table(file)["sourceTransportPort"].to_numpy() for file in files])
+    first: list[int] = []
+
+    def send() -> None:
+        nonlocal sequence
+        for _ in range(5):
+            sets = [] if sequence else [PORTS]  # what is known outlasts each kill
+            sender.send(b.message(*sets, flow(octets=sequence), sequence=sequence))
+            sequence += 1
+        until(lambda: not select.select([held], [], [], 0)[0], "that all is read")
+
+    def stored() -> list[int]:
+        files = flows.rglob("*.parquet")
+        return [octets for file in files for octets in pq.read_table(file)["octetDeltaCount"].to_pylist()]
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:  # so that nobody else gets its port meanwhile
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        sender = UdpSender(port)
+        for round in range(5):
+            process, warnings = _started(held, f"udp://127.0.0.1:{port}", f"{flows}/?rotate=1s", state)
+            told += sum("torn" in warning for warning in warnings)
+            first.append(sequence)
+            begun = time.monotonic()
+            before = len(list(flows.rglob("*.parquet")))
+            while len(list(flows.rglob("*.parquet"))) == before or not list(state.glob("*.state")):
+                send()
+                assert time.monotonic() < begun + DEADLINE_S, "nothing is stored"
+            end = time.monotonic() + random.random()
+            while time.monotonic() < end:
+                send()
+            if round < 4:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                for pipe in (process.stdin, process.stdout):
+                    assert pipe is not None
+                    pipe.close()
+            else:
+                process.communicate(timeout=DEADLINE_S)
+                assert process.returncode == 0
+    rows = stored()
     assert len(np.unique(rows)) == len(rows)  # nothing twice
-    assert len(rows) > sequence / 4
-    assert int(rows.max()) == sequence - 1  # all of the last round is there
+    assert set(range(first[-1], sequence)) <= set(rows)  # all of the last round is there
+    for begin, end_ in itertools.pairwise(first):
+        assert any(begin <= row < end_ for row in rows)  # and some of each other one
     assert not list(flows.rglob("*.part"))
     assert len(list(flows.rglob("*.torn*"))) == told
 
@@ -185,9 +210,10 @@ def test_memory_stays_bounded_while_everybody_sends_something_else() -> None:
     with hw.Collector(f"{HERE}?max_sessions=200", sinks=[count], limits=limits, latency=0.01) as collector:
         port = port_of(collector)
         for number in range(2000):
-            UdpSender(port, f"127.1.{number // 250}.{number % 250 + 1}").send(
-                message(0, domain=number), os.urandom(100)
-            )
+            sender = UdpSender(port, f"127.1.{number // 250}.{number % 250 + 1}")
+            sender.send(message(0, domain=number), os.urandom(100))
+            if number % 50 == 49:
+                until_received(collector, 2 * number + 2)
         until(lambda: collector.report().totals.get("datagrams", 0) >= 2000, "that all have come")
         after = _memory()
     report = collector.report()

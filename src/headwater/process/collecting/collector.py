@@ -108,6 +108,8 @@ class Collector:
         except BaseException:
             self.stop()
             raise
+        if self._asked_to_stop.is_set():  # meanwhile, when there was nothing to stop yet
+            self.stop()
 
     def _started_engine(self) -> Engine:
         from headwater.transport.incoming.opening import earlier_drops
@@ -287,8 +289,7 @@ class Collector:
     def _made_sinks(self) -> list[Any]:
         from headwater.sinks.targets import sink_of
 
-        select = None if self._wanted.select is None else self._wanted.select
-        return [sink_of(one.target, worker=self._worker, select=select) for one in self.settings.sinks]
+        return [sink_of(one.target, worker=self._worker, select=self._wanted.select) for one in self.settings.sinks]
 
     def _opened(self, url: ListenUrl) -> Listener:
         from headwater.transport.incoming.opening import open_listener, take_inherited

@@ -164,6 +164,7 @@ class ControlServer:
                     client.is_awaited = False
                     self._answer(client, answer)
                     self._obey_all(client)
+            self._begin_flush()
             self._drop_slow(time.monotonic())
             if self._rested and time.monotonic() >= self._rested:
                 self._rested = 0.0
@@ -364,7 +365,6 @@ class ControlServer:
         self._listen_to(client)
 
     def _drop_slow(self, now: float) -> None:
-        self._begin_flush()
         for client in list(self._clients.values()):
             is_idle = client.waiting or not (client.every or client.is_awaited)
             if is_idle and now - client.quiet > _SLOW:

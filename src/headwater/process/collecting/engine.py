@@ -38,7 +38,6 @@ _TICK_S: Final = 1.0
 _RETRY_S: Final = 1.0
 _ANSWER_S: Final = 2.0
 """How long the thread that decodes may take to answer before older counts are shown."""
-_HANDED_S: Final = 0.05
 _MOST_WARNINGS: Final = 100
 _GIVE_UP_S: Final = 1.0
 """What a thread gets beyond the time that was left."""
@@ -154,7 +153,7 @@ class Engine:
             self._last = answer.result(_ANSWER_S)
         except TimeoutError:
             answer.cancel()
-            return self._report(state, is_stale=True)
+            return self._final or self._report(state, is_stale=True)
         return self._last
 
     @property
@@ -178,11 +177,16 @@ class Engine:
             return False
         if self._final is not None:
             return self._is_whole
-        time.sleep(2 * float(self.settings.latency) + _HANDED_S)  # what was received has been handed over by then
+        end = time.monotonic() + timeout
+        handed = [threading.Event() for _ in self._lanes]
+        for lane, event in zip(self._lanes, handed, strict=True):
+            lane.listener.settle(event.set)
+        if not all(event.wait(max(0.0, end - time.monotonic())) for event in handed):
+            return False
         done: Future[bool] = Future()
         self._queue.put(0, lambda: done.set_result(self._giving.flush()))
         try:
-            return done.result(timeout)
+            return done.result(max(0.0, end - time.monotonic()))
         except TimeoutError:
             return False
 

@@ -17,9 +17,8 @@ _LOSSES: Final = (
     "columns_left_out", "internal_errors", "truncated", "abandoned_octets", "workers_died", "not_session",
 )  # fmt: skip
 """Totals that say that something is missing."""
-_STATES: Final = frozenset({"sessions", "busy_s"})
-"""What is so now, of which that of a process that is no more counts for nothing."""
-_NOT_SUMMED: Final = frozenset({"first_seen", "last_seen", "worker", "receive_buffer", "limit", "busy_s", "domains"})
+_NOT_SUMMED: Final = frozenset({"worker", "receive_buffer", "limit", "domains"})
+"""Whole numbers that are no counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +177,8 @@ def _joined(parts: Iterable[Mapping[str, Any]], *names: str) -> list[dict[str, A
 def _sums(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     sums: Counter[str] = Counter()
     _add(sums, [one, other])
-    out: dict[str, Any] = {name: count for name, count in sums.items() if name not in _STATES}
+    del sums["sessions"]  # those of a process that is no more have ended
+    out: dict[str, Any] = dict(sums)
     if "faults" in one:
         out["faults"] = dict(Counter(one["faults"]) + Counter(other["faults"]))
         out["versions"] = sorted({*one["versions"], *other["versions"]})

@@ -23,8 +23,8 @@ _EXPORTERS: Final = 1000
 _CONNECTIONS: Final = 32
 _TIMEOUT: Final = 10.0
 _GAUGES: Final = frozenset({
-    "sessions", "domains", "templates", "receive_buffer", "first_seen", "last_seen", "worker", "limit", "waiting",
-    "is_blocked", "is_over", "num_sessions", "waiting_octets", "waiting_sets",
+    "sessions", "domains", "receive_buffer", "first_seen", "last_seen", "is_blocked", "is_over", "busy_s",
+    "lost", "undecodable_sets", "unknown_gaps",
 })  # fmt: skip
 """Numbers that can fall; all others only grow."""
 _LABELS: Final = {

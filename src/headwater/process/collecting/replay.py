@@ -7,7 +7,6 @@ import shutil
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -228,6 +227,10 @@ class Replay:
             self._read_all(outlet)
         self.is_over = True
 
+    def settle(self, done: Callable[[], object]) -> None:
+        """Files are not waited for: what was read is handed over at once."""
+        done()
+
     def stop(self) -> None:
         """Let `run` come to its end; of a folder, the file that is being read is read to its end."""
         self._stopping.set()
@@ -351,7 +354,6 @@ class Replay:
         self._warn(f"{name} is left out: {why}")
 
     def _warn(self, what: str) -> None:
-        with suppress(IndexError):
-            if what not in self.warnings:
-                self.warnings.append(what)
-                del self.warnings[:-_FAILED_KEPT]
+        if what not in self.warnings:
+            self.warnings.append(what)
+            del self.warnings[:-_FAILED_KEPT]

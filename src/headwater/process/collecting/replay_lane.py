@@ -25,8 +25,10 @@ class ReplayLane(Lane):
 
     def take(self, work: FeedWork, now: float, *, decode: bool) -> Iterator[Batch]:  # type: ignore[override]
         """Batches of a window of a file."""
-        yield from self._batches(work.events(), decode=decode)
-        self.exporters.ended(work.ledgers)
+        try:
+            yield from self._batches(work.events(), decode=decode)
+        finally:  # whatever became of its data, it has ended
+            self.exporters.ended(work.ledgers)
 
     def tick(self, now: float, idle_s: float) -> None:
         """Time brings nothing: files are as old as they are."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LONGEST_PATH: Final = 107
 """Octets of the path of a Unix socket (unix(7))."""
-_LEAST_BUFFER: Final = 1 << 20
+LEAST_BUFFER: Final = 1 << 20
 _LONGEST_LATENCY: Final = 60.0
 _FILES: Final = ("cert", "key", "ca", "crl")
 _OVER_UDP: Final = (Transport.UDP, Transport.DTLS)
@@ -165,7 +165,7 @@ def _check_columns(settings: CollectingSettings) -> None:
 
 
 def _check_numbers(settings: CollectingSettings) -> None:
-    if settings.buffer < _LEAST_BUFFER:
+    if settings.buffer < LEAST_BUFFER:
         raise SettingsError(f"is {settings.buffer}; it must be 1M at least", path="buffer")
     if not 0 < settings.latency <= _LONGEST_LATENCY:
         raise SettingsError(f"is {settings.latency}; it must be more than 0 and at most 60s", path="latency")

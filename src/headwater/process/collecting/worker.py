@@ -39,6 +39,7 @@ def main(fd: int) -> int:
         drain = None
         for line in lines:
             question = msgspec.json.decode(line)
+            logs.tick()  # the parent asks every second
             if question["do"] == "stop":
                 drain = question["drain"]
                 break

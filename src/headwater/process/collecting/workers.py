@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +22,7 @@ import msgspec
 
 from headwater.errors import HeadwaterError, TransportError
 from headwater.process.collecting.ledger import CollectorReport
+from headwater.process.collecting.settings_checks import LEAST_BUFFER
 from headwater.session.key import Transport
 from headwater.transport.incoming.udp_socket import kernel_drops
 from headwater.transport.url_options import host_and_port
@@ -99,7 +100,7 @@ class Workers:
                     "workers": 1,
                     "listen": urls[number],
                     "control": "",
-                    "buffer": self._share(len(busy)),
+                    "buffer": _share(self.settings, len(busy)),
                 }
                 mine.pop("metrics", None)
                 self._workers.append(_Worker(number, mine, shares[number]))
@@ -124,10 +125,10 @@ class Workers:
 
     def _stop(self, drain_s: float) -> bool:
         self._is_ending.set()
-        if self._watcher is not None:
-            self._watcher.join()
         with ThreadPoolExecutor(max(1, len(self._workers))) as pool:
             try:
+                if self._watcher is not None:
+                    self._watcher.join()
                 answers = list(pool.map(lambda worker: worker.stop(drain_s), self._workers))
             except BaseException:  # of a signal handler: nobody wants to wait
                 for worker in self._workers:
@@ -135,7 +136,8 @@ class Workers:
                 raise
         for worker, answer in zip(self._workers, answers, strict=True):
             if answer is not None and "report" in answer:
-                self._last[worker.number] = CollectorReport.from_dict(answer["report"])
+                report = self._last[worker.number] = CollectorReport.from_dict(answer["report"])
+                self._count_drops(worker, worker.drops_at_end, report.listeners)
             elif not worker.is_buried:
                 self._bury(worker)
         self._report = self._merged()
@@ -152,10 +154,9 @@ class Workers:
         """Store all that has arrived by now; whether that was done in time."""
         if self._report is not None:
             return self._is_whole
-        handed_s = 2 * float(self.settings.latency)  # what has been received is waited for as well
         with ThreadPoolExecutor(len(self._workers)) as pool:
             question = {"do": "flush", "timeout": timeout}
-            answers = list(pool.map(lambda worker: worker.ask(question, handed_s + timeout + _ASK_S), self._workers))
+            answers = list(pool.map(lambda worker: worker.ask(question, timeout + _ASK_S), self._workers))
         return all(answer is not None and answer.get("is_whole", False) for answer in answers)
 
     def change(self, settings: CollectingSettings) -> None:
@@ -163,7 +164,7 @@ class Workers:
         count = len(self._workers)
         for worker in self._workers:
             mine = {**settings.to_dict(), "workers": 1, "listen": worker.settings["listen"], "control": ""}
-            mine["buffer"] = max(1, int(settings.buffer) // count)
+            mine["buffer"] = _share(settings, count)
             mine.pop("metrics", None)
             answer = worker.ask({"do": "reload", "settings": mine}, _ASK_S)
             if answer is not None and "error" in answer:
@@ -174,9 +175,6 @@ class Workers:
     def tap(self, see: Callable[[Any], object]) -> Callable[[], None]:
         """Records are in other processes."""
         raise HeadwaterError("records cannot be looked at where several workers share the load")
-
-    def _share(self, count: int) -> int:
-        return max(1, int(self.settings.buffer) // count)
 
     def _bound(self, url: ListenUrl, count: int, position: int) -> list[tuple[int, tuple[socket.socket | None, str]]]:
         """(worker, (socket, URL)) of each worker that listens there."""
@@ -224,18 +222,21 @@ class Workers:
                 self._tell(f"worker {worker.number} cannot be started again: {error}")
             else:
                 self._progress[worker.number] = time.monotonic()
-                self._count_drops(worker)
+                drops = worker.kernel_drops
+                answer = worker.ask({"do": "report"}, _ASK_S)
+                if answer is not None and "report" in answer:
+                    self._count_drops(worker, drops, answer["report"]["listeners"])
 
-    def _count_drops(self, worker: _Worker) -> None:
-        """What the kernel dropped while no worker was there to count it."""
-        drops = (worker.kernel_drops - worker.drops_before) % (1 << 32)
-        answer = worker.ask({"do": "report"}, _ASK_S)
-        if answer is not None and "report" in answer:
-            before = self._before[worker.number]
-            told = [*before.listeners, *answer["report"]["listeners"]]
-            missed = drops - sum(one.get("kernel_drops", 0) for one in told)
-            if missed > 0:
-                before.pipeline["kernel_drops"] = missed
+    def _count_drops(self, worker: _Worker, drops: int, listeners: Sequence[Mapping[str, Any]]) -> None:
+        """What the kernel dropped while no worker was there to count it; the number is exact when all have ended.
+
+        drops: of the sockets. listeners: what the worker tells of them.
+        """
+        with self._lock:
+            before = self._before.get(worker.number)
+            if before is not None:
+                told = sum(one.get("kernel_drops", 0) for one in (*before.listeners, *listeners))
+                before.pipeline["kernel_drops"] = max((drops - worker.drops_before) % (1 << 32) - told, 0)
 
     def _bury(self, worker: _Worker) -> None:
         """What a worker that has died said last counts on; what waited in it is lost."""
@@ -290,7 +291,7 @@ class _Worker:
         self._starts: list[float] = []
         self._socket: socket.socket | None = None
         self.is_buried = False
-        self.drops_before = self.kernel_drops
+        self.drops_before = self.drops_at_end = self.kernel_drops
 
     @property
     def kernel_drops(self) -> int:
@@ -372,6 +373,7 @@ class _Worker:
             if self._process is not None and answer is not None:
                 self._process.wait(_ASK_S)
         self.kill()
+        self.drops_at_end = self.kernel_drops
         for one in self.sockets:
             one.close()
         return answer
@@ -391,6 +393,11 @@ class _Worker:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+
+
+def _share(settings: CollectingSettings, count: int) -> int:
+    """Of the buffer, for one of so many workers."""
+    return max(LEAST_BUFFER, int(settings.buffer) // count)
 
 
 def _without_workers(url: ListenUrl) -> str:

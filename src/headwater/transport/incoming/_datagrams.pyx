@@ -314,7 +314,7 @@ cdef class CompiledReceiver:
                 left -= hw_now()
                 if left <= 0:
                     return READY
-            if is_going and (left < 0 or left > BREATH):
+            if is_going and left > BREATH:
                 # Datagrams come one after the other: with a moment's rest there are many for the next system call.
                 is_going = False
                 n = hw_wait(-1, self.wake, BREATH, &is_woken)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -97,6 +97,12 @@ class Listener(Protocol):
         """Receive until `stop`; then take what the kernel holds already, hand it over and return.
 
         Raises nothing for the sake of what peers send.
+        """
+
+    def settle(self, done: Callable[[], object]) -> None:
+        """Have `done` called when all that has arrived by now is handed over; from any thread, and in any.
+
+        While the queue is full that is not so. `done` must not raise, nor take long.
         """
 
     def stop(self) -> None:

@@ -126,10 +126,9 @@ class PythonReceiver:
             length, ancillary, flags, address = self._socket.recvmsg_into([self._octets], 64)
         except _HARMLESS:
             return False
-        tally[_DATAGRAMS] += 1
-        tally[_OCTETS] += length
         if flags & socket.MSG_TRUNC:
             tally[_TRUNCATED] += 1
+            self._leave(tally, length)
             return False
         times = [data for level, kind, data in ancillary if (level, kind) == (socket.SOL_SOCKET, TIMESTAMPS)]
         seconds, nanoseconds = _TIME.unpack(times[0]) if times else divmod(time.time_ns(), 1_000_000_000)
@@ -157,8 +156,14 @@ class PythonReceiver:
                 number = self._numbers[place] = len(self._places)
                 self._places.append(place)
             arena.add(memoryview(self._octets)[:length], number, received)
-        self._pending = None
+        self._leave(tally, length)
         return None
+
+    def _leave(self, tally: npt.NDArray[np.int64], length: int) -> None:
+        """Go on to the next datagram."""
+        tally[_DATAGRAMS] += 1
+        tally[_OCTETS] += length
+        self._pending = None
 
 
 def receiver(fd: int, wake: int) -> Receiver:

@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Final
 
 from headwater.session.key import SessionKey
 from headwater.transport.certificates import dtls_reason_of
-from headwater.transport.incoming.binding import failed
 from headwater.transport.incoming.certificates import may_export, plain_names
 from headwater.transport.incoming.dtls_context import Caller, dtls_context, dtls_names, pyopenssl
 from headwater.transport.incoming.dtls_session import (
@@ -75,14 +74,11 @@ class DtlsListener(SelectorListener):
         self._ssl = pyopenssl(self.url)
         self.reload()
         super().open()
-        assert self._socket is not None
-        try:
-            self.warnings += prepare(self._socket, self.url)
-            self.counters["receive_buffer"] = granted(self._socket)
-            self._kernel_drops = KernelDrops(self._socket)
-        except OSError as error:
-            self.close()
-            raise failed(self.url, error) from error
+
+    def _listen(self, one: sockets.socket) -> None:
+        self.warnings += prepare(one, self.url)
+        self.counters["receive_buffer"] = granted(one)
+        self._kernel_drops = KernelDrops(one)
 
     def reload(self) -> None:
         self._context = dtls_context(self.url, self._secret)
@@ -145,8 +141,6 @@ class DtlsListener(SelectorListener):
         session.messages += 1
         self.counters["datagrams"] += 1
         self.counters["octets"] += len(message)
-        if not message:
-            return
         if self._has_room:
             self._gathering.add(session, message, time.time_ns())
         else:
@@ -258,7 +252,7 @@ class DtlsListener(SelectorListener):
 
     def _sweep(self, now: float) -> None:
         for one in self._handshakes:
-            if now - one.begun > self._handshake_s:
+            if self._handshake_s and now - one.begun > self._handshake_s:
                 self.counters["handshakes_timed_out"] += 1
                 self._leave(one)
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from importlib import import_module
 from pathlib import Path
+from ssl import PROTOCOL_TLS_SERVER, SSLContext
 from typing import Any, Final
 
 from headwater.errors import TransportError
@@ -14,6 +15,7 @@ from headwater.transport.certificates import (
     alternative_names,
     check_files,
     dtls_reason_of,
+    load_own,
 )
 from headwater.transport.incoming.certificates import plain_names
 from headwater.transport.incoming.url import ListenUrl
@@ -82,6 +84,7 @@ def dtls_context(url: ListenUrl, secret: bytes) -> Any:
         context.load_verify_locations(options["ca"])
         name = "cert"
         context.use_certificate_chain_file(options["cert"])
+        load_own(SSLContext(PROTOCOL_TLS_SERVER), url)  # pyOpenSSL would ask the terminal for a password
         name = "key" if "key" in options else "cert"
         context.use_privatekey_file(options.get("key", options["cert"]))
         context.check_privatekey()

@@ -6,11 +6,13 @@ import selectors
 import socket as sockets
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar, Final
 
 from headwater.session.key import SessionKey, Transport
-from headwater.transport.incoming.binding import bound
+from headwater.transport.incoming.asked import Asked
+from headwater.transport.incoming.binding import bound, failed
 from headwater.transport.incoming.block import Outlet
 from headwater.transport.incoming.gathering import Gathering
 from headwater.transport.incoming.url import ListenUrl
@@ -22,6 +24,8 @@ _FULL_S: Final = 0.05
 """How often a full queue is asked whether it has room."""
 _DRAIN_S: Final = 5.0
 _NOTES: Final = 100
+_MOST_ROUNDS: Final = 64
+"""Until all that the kernel held is taken, however fast more of it comes: a round takes some 100 kB of each peer."""
 _MAPPED: Final = "::ffff:"
 
 
@@ -50,6 +54,7 @@ class SelectorListener:
         self._is_stopping = self._is_paused = self._is_full = False
         self._paused_at = 0.0
         self._sweep_s = _SWEEP_S
+        self._asked = Asked()
 
     # --- Listener ---
 
@@ -66,15 +71,19 @@ class SelectorListener:
         return 0
 
     def open(self) -> None:
-        if self._socket is None:
-            self._socket = bound(self.url, self.kind, self.protocol, self._prepare)
-        else:
-            self._prepare(self._socket)
-        self._socket.setblocking(False)
-        self._local = self._socket.getsockname()
-        self._wake = sockets.socketpair()
-        for one in self._wake:
-            one.setblocking(False)
+        is_inherited = self._socket is not None
+        one = self._socket = self._socket or bound(self.url, self.kind, self.protocol, self._prepare)
+        try:
+            if is_inherited:
+                self._prepare(one)
+            self._listen(one)
+            self._local = one.getsockname()
+            self._wake = sockets.socketpair()
+            for each in (one, *self._wake):
+                each.setblocking(False)
+        except OSError as error:
+            self.close()
+            raise failed(self.url, error) from error
 
     def run(self, outlet: Outlet) -> None:
         assert self._wake is not None
@@ -86,25 +95,31 @@ class SelectorListener:
             self._begin()
             sweep = time.monotonic()
             while not self._is_stopping:
-                for key, _ in self._control.select(self._patience(sweep)):
+                is_asked = self._asked.begin_round()
+                ready = self._control.select(self._patience(sweep, is_asked=is_asked))
+                for key, _ in ready:
                     key.data()
                 now = time.monotonic()
                 if now >= sweep:
                     self._sweep(now)
                     sweep = now + self._sweep_s
-                self._pass_on(now)
+                has_all = is_asked and (not ready or self._asked.rounds > _MOST_ROUNDS) and not self._is_paused
+                self._pass_on(now, has_all=has_all)
             self._resume(time.monotonic())
             self._drain(time.monotonic() + _DRAIN_S)
         finally:
             self._end()
             self._gathering.hand_over()
             self._control.close()
+        self._asked.end()
+
+    def settle(self, done: Callable[[], object]) -> None:
+        self._asked.ask(done)
+        self._end_waiting()
 
     def stop(self) -> None:
         self._is_stopping = True
-        if self._wake is not None:
-            with suppress(OSError):  # full of calls that nobody has heard yet, or closed
-                self._wake[1].send(b"\0")
+        self._end_waiting()
 
     def reload(self) -> None:
         """There is nothing to read again."""
@@ -130,6 +145,9 @@ class SelectorListener:
 
     def _prepare(self, one: sockets.socket) -> None:
         """Set options of the socket; before it is bound, unless somebody else has done that."""
+
+    def _listen(self, one: sockets.socket) -> None:
+        """Have a bound socket take what comes."""
 
     def _watch(self, *timeouts: float) -> None:
         """Look after timeouts as often as they need it; 0 = never over."""
@@ -171,20 +189,30 @@ class SelectorListener:
             self._delay(now - self._paused_at)
             self._set_reading(on=True)
 
-    def _pass_on(self, now: float) -> None:
+    def _pass_on(self, now: float, *, has_all: bool) -> None:
+        """has_all: all is there that somebody waits for."""
         due = self._gathering.due
-        is_due = due is not None and now >= due
+        is_due = due is not None and (has_all or now >= due)
         self._is_full = (self._is_paused or is_due) and not self._outlet.has_room
         if not self._is_full:
             self._resume(now)
             if is_due:
                 self._gathering.hand_over()
+            if has_all:
+                self._asked.answer()
 
-    def _patience(self, sweep: float) -> float:
+    def _patience(self, sweep: float, *, is_asked: bool) -> float:
         if self._is_full:
             return _FULL_S
+        if is_asked:
+            return 0.0
         due = self._gathering.due
         return max((sweep if due is None else min(sweep, due)) - time.monotonic(), 0.0)
+
+    def _end_waiting(self) -> None:
+        if self._wake is not None:
+            with suppress(OSError):  # full of calls that nobody has heard yet, or closed
+                self._wake[1].send(b"\0")
 
     def _woken(self) -> None:
         assert self._wake is not None

@@ -65,9 +65,10 @@ def earlier_drops(inherited: list[sockets.socket]) -> list[str]:
 
 
 def _fits(url: ListenUrl, one: sockets.socket) -> bool:
-    is_datagrams = url.transport in DATAGRAMS
     is_sctp = url.transport is Transport.SCTP
-    if (one.type == sockets.SOCK_DGRAM) is not is_datagrams or (one.proto == SCTP) is not is_sctp:
+    stream = sockets.SOCK_SEQPACKET if is_sctp else sockets.SOCK_STREAM  # one socket has all associations
+    kind = sockets.SOCK_DGRAM if url.transport in DATAGRAMS else stream
+    if one.type != kind or (one.proto == SCTP) is not is_sctp:
         return False
     if one.family not in (sockets.AF_INET, sockets.AF_INET6) or one.getsockname()[1] != url.port:
         return False

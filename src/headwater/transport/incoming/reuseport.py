@@ -45,12 +45,12 @@ def bound_group(url: ListenUrl, count: int) -> tuple[list[socket.socket], list[s
         raise TransportError(f"{url.name}: this system lets no {count} workers share an address", url=url.url)
     if is_multicast(url.host):
         raise TransportError(f"{url.name}: every member of a group gets all, so it has one worker", url=url.url)
-    with bind(url) as alone:
-        url = url.at_port(alone.getsockname()[1])
-    made: list[socket.socket] = []
+    made = [bind(url)]  # alone, so that nobody is there already
     try:
-        made.extend(bind(url, _share) for _ in range(count))
-    except TransportError:
+        _share(made[0])
+        url = url.at_port(made[0].getsockname()[1])
+        made.extend(bind(url, _share) for _ in range(count - 1))
+    except OSError:
         for one in made:
             one.close()
         raise

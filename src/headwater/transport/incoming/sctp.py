@@ -140,6 +140,7 @@ class SctpListener(SessionListener[Association]):
         if len(octets) > LONGEST or association.is_too_long:  # no Message is so long, so nothing is kept of it
             association.is_too_long = not is_whole
             if is_whole:
+                association.begun = 0.0
                 detail = f"a message of more than {LONGEST:,} octets"
                 self.counters["truncated"] += 1
                 self._gathering.fault(association, FaultKind.BAD_LENGTH, association.taken, detail)
@@ -205,6 +206,7 @@ class SctpListener(SessionListener[Association]):
             self._gathering.fault(association, FaultKind.TRUNCATED_TAIL, association.taken, detail)
         association.part = b""
         association.is_too_long = False
+        association.begun = 0.0
 
     # --- time ---
 

@@ -7,7 +7,6 @@ from collections.abc import Hashable
 from typing import Any, Generic, Protocol, TypeVar
 
 from headwater.session.key import SessionKey
-from headwater.transport.incoming.binding import failed
 from headwater.transport.incoming.listening import SelectorListener
 from headwater.transport.incoming.url import ListenUrl
 
@@ -39,17 +38,11 @@ class SessionListener(SelectorListener, Generic[S]):
     def num_sessions(self) -> int:
         return len(self._sessions)
 
-    def open(self) -> None:
-        super().open()
-        assert self._socket is not None
-        try:
-            self._socket.listen(self.url.options["backlog"])
-        except OSError as error:
-            self.close()
-            raise failed(self.url, error) from error
-
     def sessions(self) -> list[dict[str, Any]]:
         return [one.describe() for one in list(self._sessions.values())]
+
+    def _listen(self, one: sockets.socket) -> None:
+        one.listen(self.url.options["backlog"])
 
     def _finish(self, session: S, why: str) -> None:
         """End a session; of a Message that has begun nothing more will come."""

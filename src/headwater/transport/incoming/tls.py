@@ -145,7 +145,7 @@ class TlsListener(ConnectionListener):
     def _sweep(self, now: float) -> None:
         super()._sweep(now)
         for one in self._handshakes:
-            if now - one.begun > self._handshake_s:
+            if self._handshake_s and now - one.begun > self._handshake_s:
                 self.counters["handshakes_timed_out"] += 1
                 self._leave(one)
                 one.close()

@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from headwater.session.key import SessionKey, Transport
+from headwater.transport.incoming.asked import Asked
 from headwater.transport.incoming.binding import failed
 from headwater.transport.incoming.block import Arena, Block
-from headwater.transport.incoming.datagrams import PEERS_FULL, TALLY, Receiver, receiver
+from headwater.transport.incoming.datagrams import LARGEST, PEERS_FULL, TALLY, WOKEN, Receiver, receiver
 from headwater.transport.incoming.udp_socket import KernelDrops, bind, granted, prepare
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from headwater.transport.incoming.block import Outlet
     from headwater.transport.incoming.url import ListenUrl
 
 _LATENCY: Final = 0.25
 _DRAIN_S: Final = 5.0
-"""For what the kernel holds at the end; an exporter that goes on sending shall not keep us for ever."""
+"""For room in the queue for what the kernel holds at the end."""
 _PAUSE_S: Final = 1.0
 """Before the next try after an error of the socket, and until what was dropped is told if nothing comes any more."""
 _COUNTERS: Final = (
@@ -35,6 +38,8 @@ _COUNTERS: Final = (
     "receive_errors",
     "receive_buffer",
 )
+_LEAST_HELD: Final = 256
+"""Octets of the kernel's memory that it takes to hold a datagram, at least."""
 _REST: Final = SessionKey("")
 """Whose datagrams were dropped, once there are too many exporters to name."""
 _MAPPED: Final = bytes(10) + b"\xff\xff"
@@ -71,6 +76,8 @@ class UdpListener:
         self._dropped: Counter[SessionKey] = Counter()
         self._kernel_drops: KernelDrops | None = None
         self._offset = 0
+        self._asked = Asked()
+        self._patient_until = 0.0
 
     @property
     def address(self) -> tuple[str, int]:
@@ -81,7 +88,7 @@ class UdpListener:
         return len(self._keys) - self._num_refused
 
     def open(self) -> None:
-        made = self._socket or bind(self.url)
+        made = self._socket = self._socket or bind(self.url)
         try:
             self.warnings += prepare(made, self.url)
             self.counters["receive_buffer"] = granted(made)
@@ -92,27 +99,36 @@ class UdpListener:
                 one.setblocking(False)
             self._receiver = receiver(made.fileno(), self._wake[0].fileno())
         except OSError as error:
-            made.close()
+            self.close()
             raise failed(self.url, error) from error
-        self._socket = made
 
     def run(self, outlet: Outlet) -> None:
         arena = Arena()
         while not self._is_stopping:
-            self._receive(arena, outlet, -1 if not self._dropped else _PAUSE_S)
+            self._receive(arena, outlet, -1 if not self._dropped else _PAUSE_S, self.latency)
             if arena.count or self._dropped:
-                self._hand_over(arena, outlet, is_patient=False)
-        self._drain(arena, outlet)
+                self._hand_over(arena, outlet)
+            if self._asked.begin_round():
+                self._take_held(arena, outlet)
+                self._asked.answer()
+        self._patient_until = time.monotonic() + _DRAIN_S
+        self._take_held(arena, outlet)
+        if self._dropped:
+            outlet.put(self._block(arena))
+        self._asked.end()
+
+    def settle(self, done: Callable[[], object]) -> None:
+        self._asked.ask(done)
+        self._end_waiting()
 
     def stop(self) -> None:
         self._is_stopping = True
-        if self._wake is not None:
-            with suppress(OSError):  # full, or closed already: either way nobody waits
-                self._wake[1].send(b"!")
+        self._end_waiting()
 
     def reload(self) -> None:
         """Ask again who may speak."""
         self._is_asking_again = True
+        self._end_waiting()
 
     def close(self) -> None:
         if self._receiver is not None:
@@ -126,27 +142,40 @@ class UdpListener:
     def sessions(self) -> list[dict[str, Any]]:
         return []
 
-    def _drain(self, arena: Arena, outlet: Outlet) -> None:
-        """What the kernel holds already, and what is to be told yet."""
-        end = time.monotonic() + _DRAIN_S
-        before = -1
-        while time.monotonic() < end and before != self.counters["datagrams"]:
-            before = self.counters["datagrams"]
-            self._receive(arena, outlet, 0)
-            if arena.count:
-                self._hand_over(arena, outlet, is_patient=True)
-        if self._dropped:
-            outlet.put(self._block(arena))
+    def _end_waiting(self) -> None:
+        if self._wake is not None:
+            with suppress(OSError):  # full, or closed already: either way nobody waits
+                self._wake[1].send(b"!")
 
-    def _receive(self, arena: Arena, outlet: Outlet, wait: float) -> None:
+    def _woken(self) -> None:
+        """Forget that waiting was to end; why is known from elsewhere."""
+        assert self._wake is not None
+        with suppress(OSError):
+            self._wake[0].recv(4096)
+
+    def _take_held(self, arena: Arena, outlet: Outlet) -> None:
+        """What the kernel holds already, and what comes meanwhile as long as it may be that."""
+        left, before = 2 * self.counters["receive_buffer"], -1  # the receiver has some of it in hand
+        while left > 0 and before != self.counters["datagrams"]:
+            before, octets = self.counters["datagrams"], self.counters["octets"]
+            self._receive(arena, outlet, wait=0, latency=0)
+            left -= (self.counters["datagrams"] - before) * _LEAST_HELD + self.counters["octets"] - octets
+            if arena.room < LARGEST:
+                self._hand_over(arena, outlet)
+        if arena.count or self._dropped:
+            self._hand_over(arena, outlet)
+
+    def _receive(self, arena: Arena, outlet: Outlet, wait: float, latency: float) -> None:
         """Fill the arena; what is in it is of exporters who may speak."""
         assert self._receiver is not None
         self._tally[:] = 0
         why: int | None = None
         try:
-            why = self._receiver.receive(arena, self._refused, self._tally, wait, self.latency)
+            why = self._receiver.receive(arena, self._refused, self._tally, wait, latency)
         except OSError as error:
             self._complain(error)
+        if why == WOKEN:
+            self._woken()
         if self._is_asking_again:
             self._is_asking_again = False
             self._refused[: len(self._keys)] = [not self._is_allowed(key, outlet) for key in self._keys]
@@ -158,7 +187,7 @@ class UdpListener:
         self._meet(arena, outlet)
         if why == PEERS_FULL:
             if arena.count:
-                self._hand_over(arena, outlet, is_patient=self._is_stopping)
+                self._hand_over(arena, outlet)
             self._begin_anew()
 
     def _meet(self, arena: Arena, outlet: Outlet) -> None:
@@ -191,12 +220,10 @@ class UdpListener:
         self._num_refused = 0
         self.counters["session_limit"] += 1
 
-    def _hand_over(self, arena: Arena, outlet: Outlet, *, is_patient: bool) -> None:
-        """Give the arena's datagrams away, or up.
-
-        is_patient: wait for room, as there is nothing else to do any more.
-        """
-        if outlet.has_room or (is_patient and outlet.wait_for_room(_DRAIN_S)):
+    def _hand_over(self, arena: Arena, outlet: Outlet) -> None:
+        """Give the arena's datagrams away, or up. At the end there is nothing else to do than to wait for room."""
+        patience = self._patient_until - time.monotonic()
+        if outlet.has_room or (patience > 0 and outlet.wait_for_room(patience)):
             outlet.put(self._block(arena))
         elif arena.count:
             self._drop(arena)
@@ -226,8 +253,7 @@ class UdpListener:
         self.counters["receive_errors"] += 1
         if not self._is_stopping and self._wake is not None:
             self._wake[0].settimeout(_PAUSE_S)
-            with suppress(OSError):
-                self._wake[0].recv(1, sockets.MSG_PEEK)
+            self._woken()
 
 
 def _text(octets: bytes, scope: int) -> str:

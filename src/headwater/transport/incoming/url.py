@@ -31,6 +31,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _EVERYWHERE: Final = ("", "*")
 _MOST_WORKERS: Final = 64
+_MANY: Final = 1 << 24
 _LARGEST_BUFFER: Final = 1 << 30  # SO_RCVBUF is an int, and the kernel doubles it
 
 
@@ -60,7 +61,7 @@ class ListenUrl(TransportUrl):
         if not networks:
             return True
         exporter = ipaddress.ip_address(address.partition("%")[0])
-        return any(exporter.version == network.version and exporter in network for network in networks)
+        return any(exporter in network for network in networks)
 
 
 def parse_listen_url(url: str, **defaults: Any) -> ListenUrl:
@@ -90,7 +91,7 @@ _OPTIONS: Final[Mapping[str, Option]] = {
     "allow": Option(
         list_of(_network), "networks such as 192.0.2.0/24,2001:db8::/32 with commas between them", is_list=True
     ),
-    "max_sessions": Option(whole(1, 1 << 24), "from 1 to 16777216"),
+    "max_sessions": Option(whole(1, _MANY), f"from 1 to {_MANY}"),
     "backlog": Option(whole(1, 1 << 16), "from 1 to 65536", STREAMS),
     "idle": Option(duration, DURATION, STREAMS | DATAGRAMS - UDP),
     "message_timeout": Option(duration, DURATION, STREAMS),
@@ -101,7 +102,7 @@ _OPTIONS: Final[Mapping[str, Option]] = {
     "allow_name": Option(list_of(some_text), "names in certificates, with commas between them", SECURE, is_list=True),
     "tls": Option(one_of(TLS_VERSIONS), f"one of {', '.join(TLS_VERSIONS)}", frozenset({Transport.TLS})),
     "handshake_timeout": Option(duration, DURATION, SECURE),
-    "max_handshakes": Option(whole(1), "a whole number, 1 at least", SECURE),
+    "max_handshakes": Option(whole(1, _MANY), f"from 1 to {_MANY}", SECURE),
     "streams": Option(whole(1, 65535), "from 1 to 65535", SCTP),
 }
 """What the query of a URL may say.
@@ -109,7 +110,8 @@ _OPTIONS: Final[Mapping[str, Option]] = {
 receive_buffer: octets that the kernel keeps until they are taken. workers: processes that share the exporters.
 allow: networks of exporters that may speak; all may if there is none. max_sessions: exporters known at once.
 idle: seconds without data after which a connection is ended, 0 = never; of DTLS as well.
-message_timeout: seconds that an exporter may take for one Message. key: not needed if `cert` has it as well.
+message_timeout: seconds that an exporter may take for one Message, and for its first one from the connection on.
+handshake_timeout: seconds that a handshake may take. 0 = any time, for both. key: not needed if `cert` has it as well.
 allow_name: of exporters that may speak; those of all certificates if there is none. tls: the oldest version.
 max_handshakes: that are under way at once. streams: that an SCTP exporter may use.
 """
