@@ -16,7 +16,7 @@ pytest_plugins = ["pytester"]
 settings.register_profile("headwater", deadline=None, derandomize=os.environ.get("CI") == "true")
 settings.load_profile("headwater")
 
-SLOW_TIMEOUT_S = 300  # on a machine that does other things as well
+SLOW_TIMEOUT_S = 900  # on a machine that does other things as well
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from headwater.process.collecting.control import control_path
 from tests.cli.conftest import Spawn, spawn
-from tests.interop.recorded import running
+from tests.interop.recorded import DEADLINE_S, running
 from tests.interop.test_collecting import with_port
 from tests.interop.test_exporters import assert_all_traffic, softflowd
-from tests.interop.traffic import write_traffic
+from tests.interop.traffic import flows, write_traffic
+from tests.process.collecting.fakes import ask, until
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(200)]
 
 __all__ = ["spawn"]  # a fixture
 
@@ -32,16 +34,18 @@ def test_a_question_is_answered_while_the_collector_runs(spawn: Spawn, tmp_path:
             said += line
         command = with_port(softflowd(traffic, tmp_path, "-v", "9"), int(found[1]))
         with running(command) as exporter:
-            exporter.wait(20)
-        answer, told = spawn("query", "--json", "from flows", folder).communicate(timeout=20)
+            exporter.wait(DEADLINE_S)
+        path = control_path(str(folder))
+        until(lambda: ask(path, "status")["totals"].get("decoded_records") == len(flows()))
+        answer, told = spawn("query", "--json", "from flows", folder).communicate(timeout=DEADLINE_S)
         assert told == b""
         rows = [json.loads(line) for line in answer.splitlines()]
         assert_all_traffic(rows, ipv6=True)
-        again, _ = spawn("query", "--csv", "select count(*) as n from flows", folder).communicate(timeout=20)
+        again, _ = spawn("query", "--csv", "select count(*) as n from flows", folder).communicate(timeout=DEADLINE_S)
         assert again.split() == [b"n", str(len(rows)).encode()]
     finally:
         collector.send_signal(signal.SIGINT)
-        out, _ = collector.communicate(timeout=20)
+        out, _ = collector.communicate(timeout=DEADLINE_S)
     report = json.loads(out)
     assert report["totals"]["records_written"] == len(rows)
     assert not (folder / ".headwater").exists()

@@ -12,8 +12,10 @@ import headwater as hw
 from headwater.analysis.querying import query
 from tests.interop.collected import assert_complete, collect, stored
 from tests.interop.compiled import compiled
+from tests.interop.recorded import DEADLINE_S
+from tests.interop.test_collecting import until_ended
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(200)]
 
 COUNT = 500
 INTERFACE = 0x1235
@@ -32,8 +34,10 @@ def interfaces(number: int, count: int) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 def test_every_value_that_libfixbuf_sends_is_stored(program: Path, transport: str, tmp_path: Path) -> None:
-    def export(port: int, _: hw.Collector) -> None:
-        subprocess.run([program, transport, "127.0.0.1", str(port), str(COUNT)], check=True, timeout=20)
+    def export(port: int, collector: hw.Collector) -> None:
+        subprocess.run([program, transport, "127.0.0.1", str(port), str(COUNT)], check=True, timeout=DEADLINE_S)
+        if transport == "tcp":
+            until_ended(collector)
 
     report = collect(tmp_path, export, transport)
     assert_complete(report, COUNT)

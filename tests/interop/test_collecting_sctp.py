@@ -13,7 +13,7 @@ from tests.interop.test_exporters import assert_all_traffic, softflowd
 from tests.interop.traffic import write_traffic
 from tests.transport.test_incoming_sctp import needs_sctp
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60), needs_sctp]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(200), needs_sctp]
 
 
 def test_what_our_exporter_sends_is_stored(tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ import pytest
 import headwater as hw
 from tests import build
 from tests.interop.collected import assert_complete, collect, stored
+from tests.interop.test_collecting import until_ended
 from tests.interop.test_exporting import FLOWS
 from tests.process.collecting.sending import until
 from tests.transport.certificates import Certificates, Party
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(200)]
 
 
 class Secured:
@@ -58,7 +59,7 @@ def assert_exported(transport: str, folder: Path, collecting: str = "", exportin
     def export(port: int, collector: hw.Collector) -> None:
         with hw.Exporter(f"{transport}://127.0.0.1:{port}{exporting}&mtu=1400") as exporter:
             exporter.write(FLOWS)
-            assert exporter.flush(10)
+            assert exporter.flush(60)
             until(lambda: collector.decoded_records == len(FLOWS))
         sent.extend(exporter.report)
 
@@ -76,11 +77,13 @@ def assert_exported(transport: str, folder: Path, collecting: str = "", exportin
 def test_what_s_client_sends_over_tls_is_stored(version: str, secured: Secured, tmp_path: Path) -> None:
     messages = build.flows(300)
 
-    def export(port: int, _: hw.Collector) -> None:
-        # Q at the start of a piece would end it; Messages begin with their version
+    def export(port: int, collector: hw.Collector) -> None:
+        # Q, R or K at the start of a piece would be a command; pieces are multiples of 512 octets, however it is read
         for_stdin = b"".join(messages)
+        assert not set(for_stdin[::512]) & set(b"QRKkB")
         done = subprocess.run(s_client(secured, port, version), input=for_stdin, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
+        until_ended(collector)
 
     report = collect(tmp_path, export, "tls", secured.collecting)
     assert_is_file(tmp_path, messages)
@@ -101,7 +104,7 @@ def test_what_s_client_sends_over_dtls_is_stored(secured: Secured, tmp_path: Pat
                 client.stdin.flush()  # what it reads at once goes out in one datagram
                 until(lambda: collector.report().totals.get("messages") == number)  # noqa: B023  # called here
             client.stdin.close()
-            client.wait(10)
+            client.wait(60)
 
     report = collect(tmp_path, export, "dtls", secured.collecting)
     assert_is_file(tmp_path, messages)

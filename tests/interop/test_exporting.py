@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,21 +20,23 @@ import pytest
 
 from headwater.process.exporting import Exporter
 from tests.interop import nfcapd
+from tests.interop.nfcapd import Place
 from tests.interop.recorded import running
 from tests.peers import require_program
-from tests.process.collectors import records_of, until
+from tests.process.collectors import DEADLINE_S, records_of, until
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(200)]
 
 START_MS = 1_700_000_000_000
+EARLY = "198.51.100.1"
 
 COLLECTOR = """
 import os, socket, sys
-listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-print(listener.getsockname()[1], flush=True)
+listener = socket.create_server((sys.argv[1], int(sys.argv[2])))
+print("ready", flush=True)
 while True:
     connection, _ = listener.accept()
-    file = os.open(f"{sys.argv[2]}-{connection.getpeername()[1]}", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    file = os.open(f"{sys.argv[3]}-{connection.getpeername()[1]}", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     while octets := connection.recv(4096, socket.MSG_PEEK):
         os.write(file, octets)  # what is stored is taken from the kernel: it is killed at any moment
         connection.recv(len(octets))
@@ -59,24 +62,25 @@ FLOWS = [flow(number) for number in range(2000)]
 
 def nfdump(folder: Path) -> list[list[str]]:
     """Source, destination, ports, octets, packets and times of the flows that nfcapd has stored."""
-    (file,) = folder.glob("nfcapd.2*")
-    command = ["nfdump", "-r", str(file), "-q", "-N", "-o", "fmt:%sa,%da,%sp,%dp,%byt,%pkt,%ts,%te"]
-    environment = {**os.environ, "TZ": "UTC"}
-    out = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
-    return [[value.strip() for value in line.split(",")] for line in out.splitlines()]
+    lines = []
+    for file in sorted(folder.glob("nfcapd.2*")):  # it begins a new one every five minutes
+        command = ["nfdump", "-r", str(file), "-q", "-N", "-o", "fmt:%sa,%da,%sp,%dp,%byt,%pkt,%ts,%te"]
+        environment = {**os.environ, "TZ": "UTC"}
+        lines += subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.split("\n")
+    return [[value.strip() for value in line.split(",")] for line in lines if "," in line]
 
 
 @contextmanager
-def listening(folder: Path) -> Iterator[int]:
-    """The port of an nfcapd that stores into a folder, which is complete when the block ends."""
+def listening(folder: Path) -> Iterator[Place]:
+    """The place of an nfcapd that stores into a folder, which is complete when the block ends."""
     require_program("nfpcapd")  # of the same package
     program = shutil.which("nfcapd")
     assert program is not None
-    port = nfcapd.free_udp_port()
-    with running([program, "-b", "127.0.0.1", "-p", str(port), "-w", str(folder), "-B", str(4 << 20)]):
-        nfcapd.wait_for(port, is_bound=True)
-        yield port
-        nfcapd.wait_for(port)
+    place = Place.free()
+    with running([program, "-b", place.address, "-p", str(place.port), "-w", str(folder), "-B", str(4 << 20)]):
+        nfcapd.wait_for(place, is_bound=True)
+        yield place
+        nfcapd.wait_for(place)
 
 
 def shown(at_ms: int) -> str:
@@ -86,10 +90,14 @@ def shown(at_ms: int) -> str:
 @pytest.mark.parametrize("version", [10, 9, 5])
 @pytest.mark.parametrize("mtu", [512, 1400])
 def test_nfcapd_stores_all_flows_with_their_values(version: int, mtu: int, tmp_path: Path) -> None:
-    now, url = START_MS / 1000 + 60, f"udp://127.0.0.1:{{}}?version={version}&mtu={mtu}"
-    with listening(tmp_path) as port:
-        with Exporter(url.format(port), clock=lambda: now, booted=now - 3600) as exporter:
-            exporter.write(FLOWS)
+    now, options = START_MS / 1000 + 60, f"version={version}&mtu={mtu}"
+    with listening(tmp_path) as place:
+        url = f"udp://{place.address}:{place.port}?{options}"
+        with Exporter(url, clock=lambda: now, booted=now - 3600) as exporter:
+            for start in range(0, len(FLOWS), 500):
+                exporter.write(FLOWS[start : start + 500])
+                assert exporter.flush(60)
+                nfcapd.wait_for(place)  # until it is read, so that none is lost
         (report,) = exporter.report
     assert report.sent.records == 2000
     assert exporter.netflow.is_lossless
@@ -103,40 +111,53 @@ def test_nfcapd_stores_all_flows_with_their_values(version: int, mtu: int, tmp_p
 
 def test_nfacctd_counts_the_same(tmp_path: Path) -> None:
     program = require_program("pmacctd").replace("pmacctd", "nfacctd")
-    port = nfcapd.free_udp_port()
+    place = Place.free()
     out = tmp_path / "out.json"
     config = tmp_path / "nfacctd.conf"
     config.write_text(
-        f"daemonize: false\nnfacctd_ip: 127.0.0.1\nnfacctd_port: {port}\nplugins: print[p]\n"
+        f"daemonize: false\nnfacctd_ip: {place.address}\nnfacctd_port: {place.port}\nplugins: print[p]\n"
         f"aggregate[p]: src_host, dst_host, src_port, dst_port, proto\nprint_output[p]: json\n"
         f"print_output_file[p]: {out}\nprint_output_file_append[p]: true\nprint_refresh_time[p]: 1\n"
     )
     with running([program, "-f", str(config)]) as process:
-        nfcapd.wait_for(port, is_bound=True)
-        with Exporter(f"udp://127.0.0.1:{port}?rate=3000") as exporter:  # its plugin has a small buffer
-            exporter.write(FLOWS)
-        until(lambda: out.exists() and len(out.read_text().splitlines()) >= len(FLOWS))
+        nfcapd.wait_for(place, is_bound=True)
+        with Exporter(f"udp://{place.address}:{place.port}?rate=3000") as exporter:
+            end = time.monotonic() + DEADLINE_S
+            while not out.exists():  # its plugin drops what comes before it has begun to work
+                assert time.monotonic() < end
+                exporter.write([{**flow(0), "sourceIPv4Address": EARLY}])
+                time.sleep(0.5)
+            for start in range(0, len(FLOWS), 500):  # its plugin has a small buffer
+                exporter.write(FLOWS[start : start + 500])
+                assert exporter.flush(60)
+                until(lambda: len(counted(out)) >= start + 500)  # noqa: B023  # called here
         process.send_signal(signal.SIGINT)
-    found = [json.loads(line) for line in out.read_text().splitlines()]
-    assert {(row["ip_src"], row["bytes"], row["packets"]) for row in found} == {
+    assert counted(out) == {
         (row["sourceIPv4Address"], row["octetDeltaCount"], row["packetDeltaCount"]) for row in FLOWS
     }
 
 
+def counted(file: Path) -> set[tuple[str, int, int]]:
+    """What nfacctd has printed so far of each source."""
+    rows = [json.loads(line) for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    return {(row["ip_src"], row["bytes"], row["packets"]) for row in rows if row["ip_src"] != EARLY}
+
+
 def test_a_tcp_collector_that_is_killed_again_and_again_has_everything_in_the_end(tmp_path: Path) -> None:
     rounds, each = 4, 50_000
-    with collecting(0, tmp_path / "stored-0") as port:
-        exporter = Exporter(f"tcp://127.0.0.1:{port}?retry=0.1&retry_first=0.01")
+    place = Place.free()
+    with collecting(place, tmp_path / "stored-0"):
+        exporter = Exporter(f"tcp://{place.address}:{place.port}?retry=0.1&retry_first=0.01")
         exporter.open()
         exporter.write({"octetDeltaCount": range(each)})
         until(lambda: stored(tmp_path))
     for number in range(1, rounds):
-        with collecting(port, tmp_path / f"stored-{number}"):
+        with collecting(place, tmp_path / f"stored-{number}"):
             exporter.write({"octetDeltaCount": range(number * each, (number + 1) * each)})
             if number < rounds - 1:
                 until(lambda: len({file.name[:8] for file in stored(tmp_path)}) > number)  # noqa: B023  # called here
             else:
-                assert exporter.flush(30)
+                assert exporter.flush(60)
                 until(lambda: rounds * each - 1 in numbers(tmp_path))
                 exporter.close()
     assert numbers(tmp_path) == set(range(rounds * each))
@@ -147,13 +168,14 @@ def test_a_tcp_collector_that_is_killed_again_and_again_has_everything_in_the_en
 
 
 @contextmanager
-def collecting(port: int, path: Path) -> Iterator[int]:
-    """The port of a collector that is killed when the block ends; it stores each connection in a file of its own."""
-    command = [sys.executable, "-c", COLLECTOR, str(port), str(path)]
+def collecting(place: Place, path: Path) -> Iterator[None]:
+    """A collector that is killed when the block ends; it stores each connection in a file of its own."""
+    command = [sys.executable, "-c", COLLECTOR, place.address, str(place.port), str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:
-            yield int(process.stdout.readline())
+            assert process.stdout.readline() == b"ready\n"
+            yield
         finally:
             process.kill()
 

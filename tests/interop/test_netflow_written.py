@@ -24,7 +24,7 @@ from tests.interop.recorded import Sent, write_capture
 from tests.oracle import listen
 from tests.peers import require_program
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(200)]
 
 NOW = build.EXPORT_TIME
 BOOTED = NOW - 86_400

@@ -33,7 +33,6 @@ def test_a_batch_of_damaged_data_is_what_the_scalar_codec_reads(chunks: list[byt
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @SALVAGE
 @deep
 @given(chunks=streams())

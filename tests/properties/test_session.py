@@ -159,7 +159,6 @@ def test_a_malformed_message_changes_nothing_but_counters(messages: list[bytes],
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @SALVAGE
 @deep
 @given(chunks=damaged_streams(), seed=SEEDS)
