@@ -6,6 +6,7 @@ import random
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -561,8 +562,23 @@ def test_an_exporter_that_is_restarted_within_the_handshake_begins_anew(
             half.step()
             half.miss_flight()
             before = half.socket.dup()
-        with client(dtls, certificates, exporter, before) as one:
+        with before, closing(anew(dtls, certificates, exporter, before)) as one:
             one.send(MESSAGES[0])
             kept.wait(lambda: kept.count)
         assert len(dtls.sessions()) == 1
-    assert dtls.counters["handshakes_displaced"] == 1
+    assert dtls.counters["handshakes_displaced"] >= 1
+
+
+def anew(to: DtlsListener, certificates: Certificates, party: Party, before: socket.socket) -> Client:
+    """An exporter that begins until it succeeds: what OpenSSL repeats after a second for the old one can reach it."""
+    end = time.monotonic() + DEADLINE_S
+    while True:
+        made = Client(to, certificates, party, before.dup())
+        made.socket.settimeout(5)
+        try:
+            made.shake_hands()
+        except (SSL.Error, TimeoutError):
+            assert time.monotonic() < end
+            made.close()
+        else:
+            return made
