@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import ExitStack
 
 import pytest
 
@@ -13,7 +14,7 @@ from headwater.transport.incoming.tcp import TcpListener
 from headwater.transport.incoming.udp import UdpListener
 from headwater.transport.incoming.url import parse_listen_url
 from tests.build import flows
-from tests.process.collectors import DEADLINE_S
+from tests.process.collectors import DEADLINE_S, until
 from tests.transport.receiving import Kept, running
 
 MESSAGES = flows(2000)
@@ -112,3 +113,57 @@ def test_a_round_that_had_begun_before_somebody_asked_is_none_for_them() -> None
     asked.end()
     asked.ask(lambda: told.append("late"))
     assert told == ["first", "second", "third", "late"]
+
+
+def test_rounds_in_which_nothing_can_be_read_do_not_count() -> None:
+    kept, settled, count = Kept(), threading.Event(), 100
+    with running(listener("tcp"), kept) as of, ExitStack() as stack:
+        exporters = [stack.enter_context(client(of)) for _ in range(count)]
+        until(lambda: of.num_sessions == count)
+        kept.is_full = True
+        for exporter in exporters:
+            exporter.sendall(MESSAGES[0])
+        of.settle(settled.set)
+        assert isinstance(of, TcpListener)
+        until(lambda: of.counters["pauses"])
+        of._asked.rounds = 0
+        assert not settled.wait(0.2)
+        assert of._asked.rounds == 0
+        kept.is_full = False
+        assert settled.wait(DEADLINE_S)
+        assert kept.count == count * len(MESSAGES[0])
+
+
+def test_more_connections_than_are_read_in_a_turn_take_more_rounds() -> None:
+    with running(listener("tcp"), Kept()) as of, ExitStack() as stack:
+        assert isinstance(of, TcpListener)
+        few = of._most_rounds
+        for _ in range(130):
+            stack.enter_context(client(of))
+        until(lambda: of.num_sessions == 130)
+        assert of._most_rounds == 3 * few
+
+
+def test_all_that_has_arrived_is_taken_though_there_are_more_exporters_than_numbers() -> None:
+    kept, settled = Kept(), threading.Event()
+    of = UdpListener(parse_listen_url("udp://127.0.0.1:0?max_sessions=1"))
+    of.open()
+    with ExitStack() as stack:
+        exporters = [stack.enter_context(client(of)) for _ in range(2)]
+        for number in range(100):
+            exporters[number % 2].sendall(MESSAGES[0][:200])
+        of.settle(settled.set)
+        of.stop()
+        of.run(kept)
+        assert settled.is_set()
+    of.close()
+    assert of.counters["datagrams"] == 100
+    assert kept.count == 100 * 200
+
+
+def test_who_asks_while_another_is_answered_is_answered_too() -> None:
+    kept, settled = Kept(), threading.Event()
+    with running(listener("udp"), kept) as of:
+        of.settle(lambda: of.settle(settled.set))
+        assert isinstance(of, UdpListener)
+        assert settled.wait(DEADLINE_S)

@@ -455,6 +455,30 @@ def test_flush_stores_all_that_was_sent_however_long_it_would_wait_for_others(ke
             sender.close()
 
 
+def test_flush_beside_the_end_is_answered_with_the_end(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def close() -> None:
+        has_begun.set()
+        may_end.wait()
+
+    monkeypatch.setattr(kept, "close", close, raising=False)
+    collector = hw.Collector(HERE, sinks=[kept], latency=0.01)
+    collector.start()
+    stopping = threading.Thread(target=collector.stop)
+    stopping.start()
+    assert has_begun.wait(DEADLINE_S)
+    answers: list[bool] = []
+    flushing = threading.Thread(target=lambda: answers.append(collector.flush(3600)))
+    flushing.start()
+    engine: Any = collector._engine
+    until(lambda: engine._flushing)
+    may_end.set()
+    flushing.join(DEADLINE_S)
+    stopping.join(DEADLINE_S)
+    assert answers == [True]
+
+
 def test_templates_outlast_the_process_and_the_first_data_are_decoded(kept: Kept, tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:  # so that nobody else gets its port meanwhile
         held.bind(("127.0.0.1", 0))

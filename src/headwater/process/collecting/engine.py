@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -78,6 +78,7 @@ class Engine:
         self._is_ending = self._is_over = False
         self._is_whole = True
         self._stopping = threading.Lock()
+        self._flushing: set[Future[bool]] = set()
         self._missing_before = 0
         self._pid = os.getpid()
         self._started = time.time()
@@ -112,10 +113,12 @@ class Engine:
         """
         with self._stopping:
             if self._final is None:
-                self._is_whole = self._stop(drain_s)
+                self._stop(drain_s)
+                for done in list(self._flushing):  # nobody works any more on what they wait for
+                    _answer(done, self._is_whole)
             return self._is_whole
 
-    def _stop(self, drain_s: float) -> bool:
+    def _stop(self, drain_s: float) -> None:
         deadline = self._giving.deadline = time.monotonic() + drain_s
         self._is_ending = True
         for lane in self._lanes:
@@ -127,13 +130,12 @@ class Engine:
             self._collecting.join(max(0.0, deadline - time.monotonic()) + _GIVE_UP_S)
         for lane in self._lanes:
             lane.listener.close()
-        is_whole = not any(thread.is_alive() for thread in (*self._threads, *filter(None, [self._collecting])))
-        if not is_whole:
+        self._is_whole = not any(thread.is_alive() for thread in (*self._threads, *filter(None, [self._collecting])))
+        if not self._is_whole:
             self._pipeline["abandoned_octets"] += self._queue.octets
             for outflow in self._giving.outflows:
                 outflow.is_cut_off = True
-        self._final = self._report("stopped", is_stale=not is_whole)
-        return is_whole
+        self._final = self._report("stopped", is_stale=not self._is_whole)
 
     def report(self) -> CollectorReport:
         """Counts, at this moment if the thread that decodes answers in time."""
@@ -184,11 +186,16 @@ class Engine:
         if not all(event.wait(max(0.0, end - time.monotonic())) for event in handed):
             return False
         done: Future[bool] = Future()
-        self._queue.put(0, lambda: done.set_result(self._giving.flush()))
+        self._flushing.add(done)
         try:
+            self._queue.put(0, lambda: _answer(done, self._giving.flush()))
+            if self._final is not None:
+                return self._is_whole
             return done.result(max(0.0, end - time.monotonic()))
         except TimeoutError:
             return False
+        finally:
+            self._flushing.discard(done)
 
     def tap(self, see: Callable[[Batch], object]) -> Callable[[], None]:
         """Let somebody see all batches, in the thread that decodes; what is returned ends that."""
@@ -382,6 +389,11 @@ class Engine:
 
     def _is_allowed(self, address: str) -> bool:
         return is_in(address, self.settings)
+
+
+def _answer(done: Future[bool], is_whole: bool) -> None:
+    with suppress(InvalidStateError):  # it has been answered, by the end
+        done.set_result(is_whole)
 
 
 def _lane(

@@ -24,7 +24,7 @@ _CONNECTIONS: Final = 32
 _TIMEOUT: Final = 10.0
 _GAUGES: Final = frozenset({
     "sessions", "domains", "receive_buffer", "first_seen", "last_seen", "is_blocked", "is_over", "busy_s",
-    "lost", "undecodable_sets", "unknown_gaps",
+    "lost", "lost_messages", "undecodable_sets", "unknown_gaps",
 })  # fmt: skip
 """Numbers that can fall; all others only grow."""
 _LABELS: Final = {

@@ -138,8 +138,10 @@ class Workers:
             if answer is not None and "report" in answer:
                 report = self._last[worker.number] = CollectorReport.from_dict(answer["report"])
                 self._count_drops(worker, worker.drops_at_end, report.listeners)
-            elif not worker.is_buried:
-                self._bury(worker)
+            else:
+                if not worker.is_buried:
+                    self._bury(worker)
+                self._count_drops(worker, worker.drops_at_end, ())
         self._report = self._merged()
         return all(answer is not None and answer.get("is_whole", False) for answer in answers)
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 class Asked:
     """Callbacks of those who wait; what a round of the listener takes counts for who had asked before it began.
 
-    `ask` is for any thread, all else for the listener's. rounds: begun for those who wait now.
+    `ask` is for any thread, all else for the listener's. rounds: that took what there was for those who wait now.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,6 @@ class Asked:
         if not self._waiting and self._new:
             self._waiting = [self._new.popleft() for _ in range(len(self._new))]
             self.rounds = 0
-        self.rounds += 1
         return bool(self._waiting)
 
     def answer(self) -> None:

@@ -14,7 +14,7 @@ from headwater.session.key import SessionKey
 from headwater.transport.incoming.connection import Connection, prepare
 from headwater.transport.incoming.descriptors import EXHAUSTED, highest_for_connections
 from headwater.transport.incoming.framing import LONGEST, framing
-from headwater.transport.incoming.listening import plain_address
+from headwater.transport.incoming.listening import MOST_ROUNDS, plain_address
 from headwater.transport.incoming.sessions import SessionListener
 from headwater.transport.incoming.url import ListenUrl
 
@@ -158,6 +158,10 @@ class ConnectionListener(SessionListener[Connection]):
             connection = self._turns.popleft()
             if connection.is_open:
                 self._read(connection)
+
+    @property
+    def _most_rounds(self) -> int:
+        return MOST_ROUNDS * (1 + len(self._sessions) // _TURNS)
 
     def _read(self, connection: Connection) -> bool:
         """Read once; False if there was nothing."""

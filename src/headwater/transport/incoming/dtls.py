@@ -29,8 +29,8 @@ from headwater.transport.incoming.dtls_session import (
     random_of,
 )
 from headwater.transport.incoming.handshakes import Handshakes, count_failure
-from headwater.transport.incoming.listening import SelectorListener, plain_address
-from headwater.transport.incoming.udp_socket import KernelDrops, granted, prepare
+from headwater.transport.incoming.listening import MOST_ROUNDS, SelectorListener, plain_address
+from headwater.transport.incoming.udp_socket import LEAST_HELD, KernelDrops, granted, prepare
 from headwater.transport.incoming.url import ListenUrl
 
 _TURN: Final = 256
@@ -91,6 +91,10 @@ class DtlsListener(SelectorListener):
         self._control.register(self._socket, selectors.EVENT_READ, self._receive)
 
     # --- datagrams ---
+
+    @property
+    def _most_rounds(self) -> int:
+        return MOST_ROUNDS + 2 * self.counters["receive_buffer"] // (LEAST_HELD * _TURN)
 
     def _receive(self) -> int:
         """Take what has come, a bounded number of datagrams; how many there were."""

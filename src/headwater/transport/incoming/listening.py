@@ -24,8 +24,8 @@ _FULL_S: Final = 0.05
 """How often a full queue is asked whether it has room."""
 _DRAIN_S: Final = 5.0
 _NOTES: Final = 100
-_MOST_ROUNDS: Final = 64
-"""Until all that the kernel held is taken, however fast more of it comes: a round takes some 100 kB of each peer."""
+MOST_ROUNDS: Final = 64
+"""Of reading, until what the kernel held of some peers is taken, however fast more comes: 100 kB a round at least."""
 _MAPPED: Final = "::ffff:"
 
 
@@ -103,8 +103,7 @@ class SelectorListener:
                 if now >= sweep:
                     self._sweep(now)
                     sweep = now + self._sweep_s
-                has_all = is_asked and (not ready or self._asked.rounds > _MOST_ROUNDS) and not self._is_paused
-                self._pass_on(now, has_all=has_all)
+                self._pass_on(now, has_all=is_asked and self._has_all(is_quiet=not ready))
             self._resume(time.monotonic())
             self._drain(time.monotonic() + _DRAIN_S)
         finally:
@@ -200,6 +199,18 @@ class SelectorListener:
                 self._gathering.hand_over()
             if has_all:
                 self._asked.answer()
+
+    def _has_all(self, *, is_quiet: bool) -> bool:
+        """Whether this round and those before it have taken all that there was for who waits."""
+        if self._is_paused:
+            return False
+        self._asked.rounds += 1
+        return is_quiet or self._asked.rounds > self._most_rounds
+
+    @property
+    def _most_rounds(self) -> int:
+        """After which all that the kernel held is taken, though more comes."""
+        return MOST_ROUNDS
 
     def _patience(self, sweep: float, *, is_asked: bool) -> float:
         if self._is_full:

@@ -12,8 +12,9 @@ from typing import Any, ClassVar, Final
 from headwater.errors import FaultKind
 from headwater.session.key import SessionKey
 from headwater.transport.incoming.framing import LONGEST
-from headwater.transport.incoming.listening import plain_address
+from headwater.transport.incoming.listening import MOST_ROUNDS, plain_address
 from headwater.transport.incoming.sessions import SessionListener
+from headwater.transport.incoming.udp_socket import LEAST_HELD
 from headwater.transport.sctp_constants import (
     ABORT,
     ASSOCIATION,
@@ -103,6 +104,10 @@ class SctpListener(SessionListener[Association]):
             self._control.unregister(self._socket)
 
     # --- messages ---
+
+    @property
+    def _most_rounds(self) -> int:
+        return MOST_ROUNDS + 2 * _RECEIVE_BUFFER // (LEAST_HELD * _TURN)
 
     def _receive(self) -> int:
         """Take what has come, a bounded number of messages; how many there were."""

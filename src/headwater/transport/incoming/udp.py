@@ -15,8 +15,8 @@ from headwater.session.key import SessionKey, Transport
 from headwater.transport.incoming.asked import Asked
 from headwater.transport.incoming.binding import failed
 from headwater.transport.incoming.block import Arena, Block
-from headwater.transport.incoming.datagrams import LARGEST, PEERS_FULL, TALLY, WOKEN, Receiver, receiver
-from headwater.transport.incoming.udp_socket import KernelDrops, bind, granted, prepare
+from headwater.transport.incoming.datagrams import LARGEST, PEERS_FULL, READY, TALLY, WOKEN, Receiver, receiver
+from headwater.transport.incoming.udp_socket import LEAST_HELD, KernelDrops, bind, granted, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +38,7 @@ _COUNTERS: Final = (
     "receive_errors",
     "receive_buffer",
 )
-_LEAST_HELD: Final = 256
-"""Octets of the kernel's memory that it takes to hold a datagram, at least."""
+_MOST_ERRORS: Final = 4
 _REST: Final = SessionKey("")
 """Whose datagrams were dropped, once there are too many exporters to name."""
 _MAPPED: Final = bytes(10) + b"\xff\xff"
@@ -108,7 +107,7 @@ class UdpListener:
             self._receive(arena, outlet, -1 if not self._dropped else _PAUSE_S, self.latency)
             if arena.count or self._dropped:
                 self._hand_over(arena, outlet)
-            if self._asked.begin_round():
+            while self._asked.begin_round():  # who asks meanwhile may not wake us any more
                 self._take_held(arena, outlet)
                 self._asked.answer()
         self._patient_until = time.monotonic() + _DRAIN_S
@@ -155,18 +154,23 @@ class UdpListener:
 
     def _take_held(self, arena: Arena, outlet: Outlet) -> None:
         """What the kernel holds already, and what comes meanwhile as long as it may be that."""
-        left, before = 2 * self.counters["receive_buffer"], -1  # the receiver has some of it in hand
-        while left > 0 and before != self.counters["datagrams"]:
-            before, octets = self.counters["datagrams"], self.counters["octets"]
-            self._receive(arena, outlet, wait=0, latency=0)
-            left -= (self.counters["datagrams"] - before) * _LEAST_HELD + self.counters["octets"] - octets
+        left = 2 * self.counters["receive_buffer"]  # the receiver has some of it in hand
+        while left > 0:
+            datagrams, octets = self.counters["datagrams"], self.counters["octets"]
+            why = self._receive(arena, outlet, wait=0, latency=0)
+            taken = self.counters["datagrams"] - datagrams
+            if why == READY and not taken:
+                break
+            left -= taken * LEAST_HELD + self.counters["octets"] - octets
+            if why is None:
+                left -= self.counters["receive_buffer"] // _MOST_ERRORS
             if arena.room < LARGEST:
                 self._hand_over(arena, outlet)
         if arena.count or self._dropped:
             self._hand_over(arena, outlet)
 
-    def _receive(self, arena: Arena, outlet: Outlet, wait: float, latency: float) -> None:
-        """Fill the arena; what is in it is of exporters who may speak."""
+    def _receive(self, arena: Arena, outlet: Outlet, wait: float, latency: float) -> int | None:
+        """Fill the arena; what is in it is of exporters who may speak. Why that ended, None = with an error."""
         assert self._receiver is not None
         self._tally[:] = 0
         why: int | None = None
@@ -189,6 +193,7 @@ class UdpListener:
             if arena.count:
                 self._hand_over(arena, outlet)
             self._begin_anew()
+        return why
 
     def _meet(self, arena: Arena, outlet: Outlet) -> None:
         """Make keys of new peers; datagrams of those that may not speak are taken out again."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _RECEIVE_BUFFER_FORCE, _MEMINFO = 33, 55
 _MEMORY: Final = struct.Struct("=9I")  # SK_MEMINFO_VARS; the last one counts datagrams that found no room
 _ROUND: Final = 1 << 32
+LEAST_HELD: Final = 256
+"""Octets of a receive buffer that it takes to hold a datagram, at least."""
 
 
 def bind(url: ListenUrl, share: Callable[[sockets.socket], None] = lambda one: None) -> sockets.socket:
