@@ -65,6 +65,18 @@ def test_a_sink_that_has_recovered_is_ok_again(run: Run, path: str, collector: F
     assert run("status").stdout.splitlines()[-1].endswith("ok again, last error: No space left on device")
 
 
+def test_a_sink_that_is_blocked_is_told_before_all_else(run: Run, path: str, collector: FakeCollector) -> None:
+    blocked = {**SINK, "is_blocked": True, "last_error": "[Errno 28] No space left on device"}
+    collector.said = report_of(sinks=[blocked, {**SINK, "name": "csv more/"}])
+    result = run("status")
+    assert result.stdout.splitlines()[1:3] == [
+        "sink parquet flows/ is blocked: No space left on device",
+        "nothing is known to be lost",
+    ]
+    assert "csv more/ is blocked" not in result.stdout
+    assert result.exit_code == 0
+
+
 def test_exporters_whose_faults_cost_the_most_come_first(run: Run, path: str, collector: FakeCollector) -> None:
     collector.said = report_of(
         {"exporter": "192.0.2.1:1", "lost": 2},
@@ -126,13 +138,14 @@ def test_many_exporters_are_bounded(run: Run, path: str, collector: FakeCollecto
 
 
 def test_several_collectors_are_listed(run: Run, path: str, runtime: Path) -> None:
-    other = FakeCollector(pid=77, losses={"lost": 7})
+    other = FakeCollector(pid=77, losses={"lost": 7}, sinks=[{**SINK, "is_blocked": True, "last_error": "full"}])
     with served(other, runtime / "77.sock"):
         result = run("status")
         assert result.exit_code == 1
         told = sorted(line.split(",")[0] for line in result.stdout.splitlines() if line.startswith("collector"))
         assert told == ["collector 4242 (running)", "collector 77 (running)"]
         assert "  7 records lost on the way: gaps in sequence numbers\n" in result.stdout
+        assert "  sink parquet flows/ is blocked: full\n" in result.stdout
         assert len(json.loads(run("status", "--json").stdout)) == 2
         assert run("status", "4242").exit_code == 0
 

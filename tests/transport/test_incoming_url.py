@@ -71,7 +71,7 @@ def test_who_may_speak_is_a_matter_of_networks() -> None:
     ("url", "message"),
     [
         ("0.0.0.0:4739", "is no URL of a listening address: it begins with one of udp://, tcp://"),
-        ("http://0.0.0.0", "it begins with one of"),
+        ("http://0.0.0.0", "it begins with one of udp://, tcp://, tls://, dtls://, sctp://, file:, follow:"),
         ("udp://0.0.0.0:99999", "cannot be read: port out of range"),
         ("udp://me@0.0.0.0", "is not of the form udp://HOST:PORT"),
         ("udp://0.0.0.0/flows", "is not of the form"),

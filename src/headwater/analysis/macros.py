@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from headwater.analysis.errors import QueryError
 from headwater.analysis.sql_text import literal
+from headwater.errors import DecodeError
 from headwater.model.text import from_text
 from headwater.model.types import DataType
 
@@ -38,6 +39,8 @@ MACROS: Final[dict[str, str]] = {
 
 def define(con: duckdb.DuckDBPyConnection) -> None:
     """Make the macros known to a connection."""
+    from duckdb.func import FunctionNullHandling
+
     for name, returns, function in (
         ("to_ip4", "UINTEGER", _to_ip4),
         ("to_ip6", "BLOB", partial(_octets, DataType.IPV6)),
@@ -48,6 +51,15 @@ def define(con: duckdb.DuckDBPyConnection) -> None:
         ("_high6", "BLOB", lambda text: _network(text, IPv6Network)[-1].packed),
     ):
         con.create_function(name, function, ["VARCHAR"], returns)
+    for name, returns, type in (
+        ("_ip4_or_null", "UINTEGER", DataType.IPV4),
+        ("_ip6_or_null", "BLOB", DataType.IPV6),
+        ("_mac_or_null", "BLOB", DataType.MAC_ADDRESS),
+    ):
+        # DuckDB's own TRY is far slower where much is no address
+        con.create_function(
+            name, partial(_or_null, type), ["VARCHAR"], returns, null_handling=FunctionNullHandling.SPECIAL
+        )
     for head, body in (*_ADDRESSES, *_names()):
         con.execute(f"CREATE OR REPLACE TEMP MACRO {head} AS {body}")
 
@@ -77,6 +89,7 @@ _ADDRESSES: Final = (
     ("ip6(a)", _ip6()),
     ("ip(a, b)", "coalesce(ip4(a), ip6(b))"),
     ("mac(a)", " || ':' || ".join(f"lower(hex(a))[{at}:{at + 1}]" for at in range(1, 13, 2))),
+    ("_octets_or_null(a)", "CASE WHEN regexp_full_match(a, '[0-9A-Fa-f]*') THEN unhex(a) END"),
     ("in4(a, prefix)", "a BETWEEN _low4(prefix) AND _high4(prefix)"),
     ("in6(a, prefix)", "a BETWEEN _low6(prefix) AND _high6(prefix)"),
 )
@@ -92,6 +105,14 @@ def _to_ip4(text: str) -> int:
 def _octets(type: DataType, text: str) -> bytes:
     value = from_text(type, text)
     assert isinstance(value, bytes)
+    return value
+
+
+def _or_null(type: DataType, text: str | None) -> int | bytes | None:
+    try:
+        value: int | bytes | None = None if text is None else from_text(type, text)
+    except DecodeError:
+        return None
     return value
 
 

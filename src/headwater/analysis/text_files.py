@@ -13,22 +13,35 @@ from headwater.model.registry import IANA
 from headwater.model.types import DataType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import duckdb
 
 _FROM_TEXT: Final = {
-    DataType.IPV4: "to_ip4",
-    DataType.IPV6: "to_ip6",
-    DataType.MAC_ADDRESS: "to_mac",
-    DataType.OCTET_ARRAY: "unhex",
+    DataType.IPV4: "_ip4_or_null",
+    DataType.IPV6: "_ip6_or_null",
+    DataType.MAC_ADDRESS: "_mac_or_null",
+    DataType.OCTET_ARRAY: "_octets_or_null",
 }
-"""What makes of a text what Parquet has."""
+"""What makes of a text what Parquet has, and null of what is none."""
+_OCTET: Final = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_GROUP: Final = "[0-9A-Fa-f]{1,4}"
+_PLAIN: Final = {
+    DataType.IPV4: rf"({_OCTET}\.){{3}}{_OCTET}",
+    DataType.IPV6: f"{_GROUP}(:{_GROUP}){{0,2}}::({_GROUP}(:{_GROUP}){{0,3}})?|({_GROUP}:){{7}}{_GROUP}",
+    DataType.MAC_ADDRESS: "([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}",
+    DataType.OCTET_ARRAY: "[0-9A-Fa-f]*",
+}
+"""Texts that certainly are values: DuckDB sees that far faster than Python."""
 _NUMBERS: Final = ("BIGINT", "UBIGINT", "HUGEINT", "DOUBLE")
 """That DuckDB finds in text."""
+_BEYOND_INTEGERS: Final = ("BIGNUM", "HUGEINT", "DOUBLE", "JSON")
+"""That DuckDB finds where some integers are too large, or none."""
 _NOTHING: Final = '"NULL"'
 """The type of what is null in all records, in JSON."""
 _NO_TIME: Final = "what is no time, or one beyond the year 290,000, is left out of"
+_NO_VALUE: Final = "values that the type of the element does not have are left out of"
+_KEPT: Final = "what makes a column text"
 _FILE: Final = "_file"
 _CSV: Final = """header=true, skip=0, delim=',', quote='"', escape='"', comment='', allow_quoted_nulls=false"""
 """As RFC 4180 has it: what DuckDB finds out by itself, text that somebody forged can make it find out wrong."""
@@ -86,7 +99,9 @@ def _type_of(name: str) -> DataType | None:
 def _read_as(name: str, found: str) -> str:
     """The SQL type to read a column as. found: the one that DuckDB has for it."""
     type = _type_of(name)
-    if found == _NOTHING:
+    if found in (_NOTHING, "BIGNUM"):
+        return "VARCHAR"
+    if type is not None and type.is_integer and (found in _BEYOND_INTEGERS or (type.is_signed and found == "UBIGINT")):
         return "VARCHAR"
     is_octets = type is DataType.STRING or type is DataType.OCTET_ARRAY
     if is_octets or (type in _FROM_TEXT and found not in _NUMBERS):
@@ -102,39 +117,77 @@ def _converted(
     known = {name: type for name in types if (type := _type_of(name)) is not None}
     made = {name: sql for name, type in known.items() if (sql := _from_text(type, types[name], quoted(name)))}
     # numbers and times that all fit DuckDB has taken for such already, but for nanoseconds: other texts are rare
-    tried = {name: sql for name, type in known.items() if (sql := _tried(type, types[name], quoted(name)))}
-    times = {name for name in tried if known[name].is_time}
-    lost = _lost(con, reading, tried)
-    tell({path: found for path, names in lost.items() if (found := [n for n in names if n in times])}, warn, _NO_TIME)
-    texts = {name for names in lost.values() for name in names} - times
-    made |= {name: sql for name, sql in tried.items() if name not in texts}
-    return f"SELECT * {replaced(list(made.items()))} FROM {reading})"
+    checks = [
+        (name, what, check)
+        for name, type in known.items()
+        if types[name] == "VARCHAR"
+        for what, check in _checks(type, quoted(name))
+    ]
+    lost = _lost(con, reading, checks)
+    texts = {name for names in lost.pop(_KEPT, {}).values() for name in names}
+    for what, files in lost.items():
+        left = {path: [name for name in names if name not in texts] for path, names in files.items()}
+        tell({path: names for path, names in left.items() if names}, warn, what)
+    return f"SELECT * {replaced([(name, sql) for name, sql in made.items() if name not in texts])} FROM {reading})"
 
 
 def _from_text(type: DataType, found: str, name: str) -> str | None:
-    """The SQL that makes what Parquet has, None if it is that already."""
-    if found == "VARCHAR" and type in _FROM_TEXT:
-        return f"{_FROM_TEXT[type]}({name})"
+    """The SQL that makes what Parquet has, and null of texts that are none; None if it is that already."""
+    if found == "VARCHAR":
+        if type in _FROM_TEXT:
+            return f"{_FROM_TEXT[type]}({name})"
+        return _time(type, name) if type.is_time else _number(type, name) if type.is_numeric else None
     return f"{name}::UBIGINT" if found in ("BIGINT", "HUGEINT") and type.is_unsigned else None
 
 
-def _tried(type: DataType, found: str, name: str) -> str | None:
-    """The SQL that makes a number or a time of a text, and null of another one; None if that is not wanted."""
-    if found != "VARCHAR" or not (type.is_time or type.is_numeric):
-        return None
-    if type.is_time:
-        to = "TIMESTAMP_NS" if type is DataType.NANOSECONDS else "TIMESTAMP"
+def _time(type: DataType, name: str) -> str:
+    # years beyond 9999 have a sign, which DuckDB does not know
+    return f"try_cast(ltrim({name}, '+') AS {'TIMESTAMP_NS' if type is DataType.NANOSECONDS else 'TIMESTAMP'})"
+
+
+def _number(type: DataType, name: str) -> str:
+    text = f"ltrim({name}, '+')"
+    if type.is_float:
+        return f"try_cast({text} AS DOUBLE)"
+    number = f"try_cast({text} AS {'UBIGINT' if type.is_unsigned else 'BIGINT'})"
+    return f"CASE WHEN {_is_whole(name)} IS NOT false THEN {number} END"  # DuckDB rounds fractions
+
+
+def _is_whole(name: str) -> str:
+    """Null of what is no number."""
+    number = f"try_cast(ltrim({name}, '+') AS DOUBLE)"
+    return f"({number} = trunc({number}))"
+
+
+def _checks(type: DataType, name: str) -> Iterator[tuple[str, str]]:
+    """What there is to say of texts that become null, and the SQL that tells whether one does."""
+    sql = _from_text(type, "VARCHAR", name)
+    if sql is None:
+        return
+    is_lost = f"{name} IS NOT NULL AND {sql} IS NULL"
+    if type in _PLAIN:
+        yield _NO_VALUE, f"CASE WHEN NOT regexp_full_match({name}, {literal(_PLAIN[type])}) THEN {sql} IS NULL END"
+    elif type.is_time:
+        yield _NO_TIME, is_lost
+    elif type.is_float or type is DataType.UNSIGNED256:
+        yield _KEPT, is_lost
     else:
-        to = "DOUBLE" if type.is_float else "UBIGINT" if type.is_unsigned else "BIGINT"
-    return f"try_cast(ltrim({name}, '+') AS {to})"  # years beyond 9999 have a sign, which DuckDB does not know
+        is_whole = f"coalesce({_is_whole(name)}, false)"
+        yield _NO_VALUE, f"{is_lost} AND {is_whole}"
+        yield _KEPT, f"{is_lost} AND NOT {is_whole}"
 
 
-def _lost(con: duckdb.DuckDBPyConnection, reading: str, tried: Mapping[str, str]) -> dict[str, list[str]]:
-    """File and the columns of which texts become null so."""
-    if not tried:
+def _lost(
+    con: duckdb.DuckDBPyConnection, reading: str, checks: Sequence[tuple[str, str, str]]
+) -> dict[str, dict[str, list[str]]]:
+    """What there is to say, of which file and which columns. checks: (column, what there is to say, SQL)."""
+    if not checks:
         return {}
-    counts = ", ".join(f"count({quoted(name)}) - count({sql})" for name, sql in tried.items())
-    text = f"SELECT {_FILE}, {counts} FROM {reading}, filename={literal(_FILE)}) GROUP BY 1 ORDER BY 1"
-    rows = con.execute(text).fetchall()
-    found = {path: [name for name, n in zip(tried, numbers, strict=True) if n] for path, *numbers in rows}
-    return {path: names for path, names in found.items() if names}
+    found = ", ".join(f"coalesce(bool_or({sql}), false)" for _, _, sql in checks)
+    text = f"SELECT {_FILE}, {found} FROM {reading}, filename={literal(_FILE)}) GROUP BY 1 ORDER BY 1"
+    out: dict[str, dict[str, list[str]]] = {}
+    for path, *answers in con.execute(text).fetchall():
+        for (name, what, _), is_lost in zip(checks, answers, strict=True):
+            if is_lost:
+                out.setdefault(what, {}).setdefault(path, []).append(name)
+    return out

@@ -3,6 +3,7 @@
 # ruff: noqa: S608  # what is put into SQL here has been quoted, or is a name of ours
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from headwater.analysis.errors import QueryError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 FLOWS: Final = "flows"
 _TIME: Final = "collectionTimeMilliseconds"
 _PROVENANCE: Final = (_TIME, "exporterIPv4Address", "exporterIPv6Address", "observationDomainId")
+_TEXTS: Final = ("ndjson", "csv")
+"""Kinds in which a file of no octets is a whole one without records."""
 _NUMBERS: Final = ("INT32", "INT64", "FLOAT", "DOUBLE")
 _SQL_NUMBERS: Final = (
     *(f"{sign}{size}" for sign in ("", "U") for size in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")),
@@ -37,7 +40,8 @@ def define_flows(
     warn: Callable[[str], None],
 ) -> None:
     """Make the view. since, until: seconds since 1970, of the time of collection. Raises QueryError, duckdb.Error."""
-    parts = [_READERS.get(kind, _export)(con, paths, stored.hive, warn) for kind, paths in stored.kinds.items()]
+    kinds = _without_empty(stored.kinds, warn)
+    parts = [_READERS.get(kind, _export)(con, paths, stored.hive, warn) for kind, paths in kinds.items()]
     everything = " UNION ALL BY NAME ".join(f"({part})" for part in parts)
     con.execute(f"CREATE OR REPLACE TEMP VIEW {FLOWS} AS {everything}")
     bounds = [
@@ -50,6 +54,26 @@ def define_flows(
             raise QueryError(f"there is no column {_TIME}, so nothing tells what was collected when")
         text = f"SELECT * FROM ({everything}) WHERE {' AND '.join(bounds)}"
         con.execute(f"CREATE OR REPLACE TEMP VIEW {FLOWS} AS {text}")
+
+
+def _without_empty(kinds: dict[str, list[str]], warn: Callable[[str], None]) -> dict[str, list[str]]:
+    """Paths by kind without files of no octets, as full disks leave them; all of them if there are no others."""
+    filled = {kind: [path for path in paths if not _is_empty(path)] for kind, paths in kinds.items()}
+    if not any(filled.values()):
+        return kinds
+    others = {kind: set(paths) for kind, paths in filled.items()}
+    empty = [path for kind, paths in kinds.items() if kind not in _TEXTS for path in paths if path not in others[kind]]
+    if len(empty) == 1:
+        warn(f"{empty[0]}: nothing is in it, so it is left out")
+    elif empty:
+        more = f"{len(empty) - 1} more file{'s' * (len(empty) > 2)}"
+        warn(f"{empty[0]} and {more}: nothing is in them, so they are left out")
+    return {kind: paths for kind, paths in filled.items() if paths}
+
+
+def _is_empty(path: str) -> bool:
+    file = Path(path)
+    return file.is_file() and not file.stat().st_size
 
 
 def _parquet(con: duckdb.DuckDBPyConnection, paths: Sequence[str], hive: bool, warn: Callable[[str], None]) -> str:

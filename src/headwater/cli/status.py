@@ -35,7 +35,7 @@ def status(ctx: click.Context, target: str | None, is_json: bool, most: int, act
     The exit code is 0 if nothing is lost, 1 if something is, 2 if no collector is found.
     """
     from headwater.cli.screen import Painter, echo_json, safe, terminal_width
-    from headwater.cli.status_text import headline, losses, report_lines
+    from headwater.cli.status_text import blocked, headline, losses, report_lines
     from headwater.process.collecting.control import ControlError, ask, control_path, running
 
     if action is not None:
@@ -60,7 +60,7 @@ def status(ctx: click.Context, target: str | None, is_json: bool, most: int, act
     else:
         for report in reports:
             click.echo(headline(report))
-            for text in losses(report):
+            for text in blocked(report) + losses(report):
                 click.echo(f"  {text}")
         click.echo("'headwater status PROCESS-ID' tells more of one")
     if not reports:

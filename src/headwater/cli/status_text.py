@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -11,6 +10,7 @@ from headwater.cli.outcome import counted
 from headwater.cli.progress import size
 from headwater.cli.screen import Painter, safe
 from headwater.cli.table import aligned
+from headwater.process.collecting.outflow import blocked_sinks, plain_error
 from headwater.process.source_report import COSTLY
 
 Report = Mapping[str, Any]
@@ -30,7 +30,6 @@ _CAUSES: Final = {
     "not_session": "{datagram} of sessions that are not known",
     "abandoned_octets": "{octet} not decoded before the end",
 }
-_ERROR_NUMBER: Final = re.compile(r"^\[Errno \d+\] ")
 _MOST: Final = 20
 _FAULTS: Final = 3
 
@@ -76,6 +75,11 @@ def losses(report: Report) -> list[str]:
     return found
 
 
+def blocked(report: Report) -> list[str]:
+    """A sentence for each sink that cannot put down what it has."""
+    return [safe(text) for text in blocked_sinks(report)]
+
+
 def lost(row: Mapping[str, Any]) -> int:
     """Records, messages and datagrams that are missing, as one number to sort and colour by."""
     names = ("lost", "lost_messages", "dropped_datagrams", "kernel_drops", "records_lost", "records_refused")
@@ -105,6 +109,8 @@ def report_lines(report: Report, width: int | None, paint: Painter, *, most: int
     yield headline(report)
     if report.get("is_stale"):
         yield paint("fault", "the thread that decodes does not answer: these are older counts")
+    for text in blocked(report):
+        yield paint("fault", text)
     for text in losses(report) or ["nothing is known to be lost"]:
         yield paint("fault", text) if report.get("losses") else text
     for text in report.get("warnings", ()):
@@ -230,7 +236,7 @@ def _state(sink: Mapping[str, Any]) -> str:
     text = "blocked" if sink.get("is_blocked") else "ended" if sink.get("is_over") else "ok"
     if sink.get("columns_left_out"):
         return f"{text}, {counted(sink['columns_left_out'], 'column')} left out"
-    error = _ERROR_NUMBER.sub("", safe(str(sink.get("last_error") or "")))
+    error = safe(plain_error(sink))
     if not error:
         return text
     return f"ok again, last error: {error}" if text == "ok" else f"{text}: {error}"

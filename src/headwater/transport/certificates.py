@@ -45,7 +45,12 @@ def load_own(context: ssl.SSLContext, endpoint: Endpoint) -> None:
         if "cert" in options:
             context.load_cert_chain(options["cert"], options.get("key"), password=_no_password)
     except (OSError, ssl.SSLError) as error:
-        raise unusable(endpoint, "key" if "key" in options else "cert", error) from error
+        name, why = "key" if "key" in options else "cert", error
+        if isinstance(error, ssl.SSLError) and "pem lib" in reason_of(error):  # which says neither what nor where
+            why = OSError("it holds no private key")
+            if not _has_certificate(options["cert"]):
+                name, why = "cert", OSError("it holds no certificate")
+        raise unusable(endpoint, name, why) from error
 
 
 def unusable(endpoint: Endpoint, name: str, error: OSError) -> TransportError:
@@ -77,6 +82,14 @@ def alternative_names(certificate: Any) -> set[str]:
     except x509.ExtensionNotFound:
         return set()
     return {str(one.value).lower() for one in found if isinstance(one, x509.DNSName | x509.IPAddress)}
+
+
+def _has_certificate(path: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except (OSError, ssl.SSLError):
+        return False
+    return True
 
 
 def _no_password() -> str:

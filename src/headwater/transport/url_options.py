@@ -58,7 +58,10 @@ U = TypeVar("U", bound=TransportUrl)
 
 @dataclass(frozen=True, slots=True)
 class UrlForm(Generic[U]):
-    """What URLs of one kind may say. kind: what is made of them. noun: what they are, with its article."""
+    """What URLs of one kind may say. kind: what is made of them. noun: what they are, with its article.
+
+    others: how URLs begin that are read elsewhere and may stand where these do.
+    """
 
     kind: type[U]
     noun: str
@@ -66,6 +69,7 @@ class UrlForm(Generic[U]):
     options: Mapping[str, Option]
     needs_host: bool = True
     has_port_0: bool = False
+    others: tuple[str, ...] = ()
 
     def parse(self, url: str, defaults: Mapping[str, Any]) -> U:
         """What a URL says.
@@ -77,7 +81,7 @@ class UrlForm(Generic[U]):
             raise TransportError(f"{self.noun} is a URL such as {self.example!r}, not {url!r}")
         scheme, separator, _ = url.partition("://")
         if not separator or scheme.lower() not in EVERY:
-            known = ", ".join(f"{one}://" for one in TRANSPORTS)
+            known = ", ".join([*(f"{one}://" for one in TRANSPORTS), *self.others])
             raise TransportError(f"{url!r} is no URL of {self.noun}: it begins with one of {known}", url=url)
         transport = Transport(scheme.lower())
         try:

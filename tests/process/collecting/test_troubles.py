@@ -181,7 +181,9 @@ def test_what_comes_after_a_sink_was_given_up_is_counted_as_lost(patient: None) 
     until_received(collector, 2)
     report = collector.stop(drain=0.1)
     assert report.totals["records"] == 7
-    assert report.totals["records_lost"] + report.totals["records_refused"] == 7
+    assert report.losses == {"records_lost": 7}
+    (told,) = report.sinks
+    assert (told["records"], told["records_lost"], told["records_refused"]) == (7, 7, 0)
 
 
 def test_what_a_sink_that_hangs_at_the_end_had_is_counted_as_lost() -> None:

@@ -51,7 +51,7 @@ class Giving:
     def give(self, outflow: Outflow, call: Callable[[], object], records: int = 0) -> bool:
         """Call a sink, and wait until it works if it does not; whether it has done it. records: what it is given."""
         if outflow.is_over:
-            outflow.refused += records if outflow.has_failed else 0
+            outflow.came_late += records if outflow.has_failed else 0
             return not outflow.has_failed
         outflow.busy_since = time.monotonic()
         try:

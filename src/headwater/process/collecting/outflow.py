@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from headwater.sinks.collecting import SinkCounters
 
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
     from headwater.sinks.cells import Mask
     from headwater.sinks.collecting import BatchSink, BlockSink
 
+_ERROR_NUMBER: Final = re.compile(r"^\[Errno \d+\] ")
+
 
 class Outflow:
     """A sink in use. is_blocked: it cannot put down what it has, and is given nothing more until it can.
 
-    refused: records that it raised something else than an OSError for, or that came after it had failed.
+    refused: records that it raised something else than an OSError for. came_late: those that came after it had failed.
     has_failed: it was given up with what it could not put down. is_over: it is given nothing more for that reason, or
     as who reads it has seen enough. is_cut_off: it did not come to its end, so what waits in it is lost.
     busy_since: by time.monotonic(), since when a call of it goes on; None = none does.
@@ -28,7 +31,7 @@ class Outflow:
         self.sink = sink
         self.takes_blocks = hasattr(sink, "write_block")
         self.is_blocked = self.is_over = self.has_failed = self.is_cut_off = False
-        self.refused = 0
+        self.refused = self.came_late = 0
         self.busy_since: float | None = None
         self.last_error = ""
 
@@ -39,14 +42,16 @@ class Outflow:
     @property
     def records_missing(self) -> int:
         """Records that it was to store and did not."""
-        return self.refused + self.sink.counters.records_lost
+        return self.refused + self.came_late + self.sink.counters.records_lost
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
         counters = self.sink.counters
-        counts = dict(counters.to_dict())
+        counts: dict[str, Any] = dict(counters.to_dict())
         if self.is_cut_off:
             counts["records_lost"] = max(counters.records - counters.records_written, counters.records_lost)
+        counts["records"] = counters.records + self.came_late
+        counts["records_lost"] += self.came_late
         since = self.busy_since
         return {
             "name": self.name,
@@ -125,6 +130,20 @@ class PlainSink:
         method = getattr(self._target, name, None)
         if callable(method):
             method()
+
+
+def blocked_sinks(report: Mapping[str, Any]) -> list[str]:
+    """A sentence for each sink that a report says is blocked, with the reason."""
+    found: dict[str, None] = {}
+    for one in report.get("sinks", ()):
+        if one.get("is_blocked"):
+            found[f"sink {one.get('name')} is blocked: {plain_error(one) or 'it cannot be written'}"] = None
+    return list(found)
+
+
+def plain_error(sink: Mapping[str, Any]) -> str:
+    """The last error of a sink of a report, without its number."""
+    return _ERROR_NUMBER.sub("", str(sink.get("last_error") or ""))
 
 
 def as_sink(target: Any) -> BatchSink | BlockSink:

@@ -131,5 +131,11 @@ DEFAULTS: Final[Mapping[str, Any]] = {
 _UDP: Final = {"max_sessions": 65_536}
 _DTLS: Final = {"idle": 3600.0}  # an exporter that has gone away does not say so
 _FORM: Final = UrlForm(
-    ListenUrl, "a listening address", "udp://0.0.0.0:4739", _OPTIONS, needs_host=False, has_port_0=True
+    ListenUrl,
+    "a listening address",
+    "udp://0.0.0.0:4739",
+    _OPTIONS,
+    needs_host=False,
+    has_port_0=True,
+    others=("file:", "follow:"),
 )
