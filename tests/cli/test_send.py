@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from headwater.session import Session
 from tests import build
 from tests.cli.conftest import Run
 from tests.process.collectors import UdpCollector, free_port, records_of, until
+from tests.transport.certificates import Certificates, Party
+from tests.transport.receiving import Kept, running, url_of
 
 
 def test_all_records_are_sent_options_too(run: Run, mixed: Path) -> None:
@@ -113,6 +116,68 @@ def test_a_collector_that_is_not_there_is_told(run: Run, flows: Path, monkeypatc
         result = run("send", "--wait", 0.01, flows, f"tcp://127.0.0.1:{port}")
     assert result.exit_code == 1
     assert "100 records lost (closed); connection refused" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    pytest.importorskip("OpenSSL", reason="pyOpenSSL is not installed (headwater[dtls])")
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def party(certificates: Certificates) -> Party:
+    return certificates.party("party", "DNS:localhost", "IP:127.0.0.1")
+
+
+@contextmanager
+def listening(certificates: Certificates, party: Party, kept: Kept, options: str = "") -> Iterator[str]:
+    """A collector over DTLS; its URL for an exporter that does not come again."""
+    from headwater.transport.incoming.dtls import DtlsListener
+    from headwater.transport.incoming.url import parse_listen_url
+
+    own = f"ca={certificates.ca}&cert={party.cert}&key={party.key}"
+    with running(dtls := DtlsListener(parse_listen_url(f"dtls://127.0.0.1:0?{own}&{options}")), kept):
+        yield f"{url_of(dtls)}?{own}&retry=600&retry_first=600"
+
+
+def test_it_is_told_that_a_collector_has_ended_the_dtls_session_and_nothing_need_have_arrived(
+    run: Run, flows: Path, certificates: Certificates, party: Party, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait_at_the_end(monkeypatch, lambda report: report.error)
+    with listening(certificates, party, Kept(), "allow_name=one.example.net") as url:
+        result = run("send", "--wait", 0.01, flows, url)
+        quiet = run("send", "-q", "--wait", 0.01, flows, url)
+    assert result.exit_code == quiet.exit_code == 1
+    assert "; the collector has ended the session" in result.stderr
+
+
+def test_records_that_no_message_has_room_for_are_told_with_what_to_do_and_what_was_sent(
+    run: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "long.ipfix"
+    with hw.Writer(path) as w:
+        w.write([{"interfaceName": "lan"}] * 10)
+        w.write([{"sourceIPv4Address": "192.0.2.1", "interfaceName": "w" * 500}])
+    with UdpCollector() as collector:
+        result = run("send", path, collector.url)
+    told, error = result.stderr.splitlines()
+    assert result.exit_code == 2
+    assert "a Message has room for" in error
+    assert error.endswith("; give the collector a larger mtu, as in mtu=1400")
+    assert told.startswith(f"headwater: {collector.url}: ")
+
+
+def test_what_is_generated_fits_the_datagrams_of_dtls(run: Run, certificates: Certificates, party: Party) -> None:
+    kept = Kept()
+    with listening(certificates, party, kept) as url:
+        result = run("generate", "-n", 5000, "--shape", "dns", "--rate", 1e6, url)
+        assert "5,000 records in " in result.stderr
+    assert result.exit_code == 0
+
+
+def test_the_help_says_that_nobody_tells_whether_a_collector_over_udp_is_there(run: Run) -> None:
+    told = " ".join(run("send", "--help", width=200).stdout.split())
+    assert "failover = the first that is up, as one over UDP always is, for nobody tells" in told
 
 
 def test_damage_of_what_was_read_is_told_as_well(run: Run, torn: Path) -> None:

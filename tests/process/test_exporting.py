@@ -463,6 +463,23 @@ def test_what_waits_for_nobody_goes_to_the_first_who_is_there() -> None:
             assert exporter.report[0].given.records == 0
 
 
+def test_what_the_first_may_have_had_is_told_as_sent_again_by_the_collector_that_takes_it_over() -> None:
+    with (
+        TcpCollector() as first,
+        TcpCollector() as second,
+        Exporter([f"{one.url}?{QUICK}" for one in (first, second)], policy="failover") as exporter,
+    ):
+        until(lambda: all(report.state == "connected" for report in exporter.report))
+        exporter.write(flows(100))
+        first.accept()
+        assert exporter.flush(DEADLINE_S)
+        first.close()
+        assert numbers(second.read(100)) == list(range(100))
+        assert exporter.flush(DEADLINE_S)
+        assert [report.sent.records for report in exporter.report] == [0, 100]
+        assert [report.resent.records for report in exporter.report] == [0, 100]
+
+
 def test_what_there_was_no_room_for_goes_to_another_collector_as_well() -> None:
     with TcpCollector() as first, TcpCollector() as second:
         urls = [f"{first.url}?{QUICK}&send_buffer=20000&queue=4000&mtu=500", f"{second.url}?{QUICK}&mtu=500"]
@@ -672,6 +689,16 @@ def test_a_report_counts_in_words_that_agree_with_the_numbers() -> None:
     report = Exporter("udp://192.0.2.1").report[0]
     one = replace(report, sent=Amount(1234, 1), waiting=Amount(1, 1), dropped={"closed": Amount(1, 1)})
     assert str(one).endswith(": 1,234 records in 1 message sent, 1 record waiting, 1 record lost (closed)")
+
+
+def test_a_report_says_that_what_was_sent_in_a_dtls_session_that_has_ended_may_not_have_arrived() -> None:
+    report = Exporter("udp://192.0.2.1").report[0]
+    over = {scheme: replace(report, url=f"{scheme}://192.0.2.1:4740", sent=Amount(7, 1)) for scheme in ("dtls", "tls")}
+    ended = {scheme: replace(one, error="the collector has ended the session") for scheme, one in over.items()}
+    assert str(ended["dtls"]).endswith("; the collector has ended the session, so what was sent may not have arrived")
+    assert str(ended["tls"]).endswith("; the collector has ended the session")
+    assert not over["dtls"].is_unsure
+    assert not replace(ended["dtls"], sent=Amount()).is_unsure
 
 
 def test_what_ipfix_has_no_word_for_is_left_out_and_told() -> None:

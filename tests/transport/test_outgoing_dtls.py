@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from headwater.errors import TransportError
 from headwater.process.exporting import Exporter
-from headwater.transport.outgoing import Readiness, Stopped, parse_url
+from headwater.transport.outgoing import Readiness, SessionLost, Stopped, parse_url
 from headwater.transport.outgoing.dtls import DtlsSender
 from tests.process.collectors import DEADLINE_S, free_port, records_of, until
 from tests.transport.certificates import Certificates, Party
@@ -168,6 +170,44 @@ def test_what_is_due_in_a_handshake_is_repeated_at_once(
         sending.open()
     sending.close()
     readiness.close()
+
+
+class FakeSocket:
+    """Has what it is told to have, and what is sent to it is lost."""
+
+    def __init__(self, *found: bytes | OSError) -> None:
+        self._found = [*found, BlockingIOError()]
+
+    def recv(self, octets: int) -> bytes:
+        one = self._found.pop(0)
+        if isinstance(one, OSError):
+            raise one
+        return one
+
+    def send(self, octets: bytes) -> None:
+        pass
+
+
+def sender_with(fake: FakeSocket, port: int, certificates: Certificates, party: Party) -> Any:
+    """One that has begun a handshake."""
+    sender: Any = DtlsSender(parse_url(url(port, certificates, party)), Readiness())
+    sender._socket, sender._dtls = fake, sender._ssl.Connection(sender._context, None)
+    sender._dtls.set_connect_state()
+    return sender
+
+
+def test_empty_datagrams_say_nothing(certificates: Certificates, exporter: Party, port: int) -> None:
+    assert sender_with(FakeSocket(b"", b""), port, certificates, exporter)._receive()
+    sender_with(FakeSocket(b"", b""), port, certificates, exporter)._read()
+
+
+def test_a_host_that_cannot_be_reached_ends_an_attempt_and_no_session(
+    certificates: Certificates, exporter: Party, port: int
+) -> None:
+    error = OSError(errno.EHOSTUNREACH, "No route to host")
+    with pytest.raises(SessionLost, match="no route to host"):
+        sender_with(FakeSocket(error), port, certificates, exporter)._receive()
+    sender_with(FakeSocket(error), port, certificates, exporter)._read()
 
 
 def rows_in(path: Path) -> list[dict[str, int]]:

@@ -58,7 +58,8 @@ _FLUSH_S = 10.0
     "--policy",
     type=click.Choice(["all", "failover", "round-robin", "hash"]),
     default="all",
-    help="Who of several collectors gets what; hash = by addresses, ports and protocol, and waits for who is down.",
+    help="Who of several collectors gets what; failover = the first that is up, as one over UDP always is, for nobody"
+    " tells; hash = by addresses, ports and protocol, and waits for who is down.",
 )
 @click.option(
     "--wait",
@@ -91,11 +92,14 @@ def send(
     them, unless --rate or --speed says otherwise; option records go, too. URLs may have options such as mtu=1400
     or cert=me.pem; the documentation of hw.Exporter has them all.
 
-    The exit code is 1 if records are known to be lost, on the way here or from here.
+    The exit code is 1 if records are known to be lost, on the way here or from here, or if a collector has ended its
+    DTLS session, for nobody tells then whether it took any.
     """
     from headwater.cli.outcome import finish
     from headwater.cli.progress import Progress
     from headwater.cli.screen import safe
+    from headwater.cli.sending import hear, is_all_well
+    from headwater.errors import HeadwaterError
     from headwater.process.exporting import Exporter
 
     sources = [one for one in arguments if not one.startswith(_SCHEMES)]
@@ -123,6 +127,7 @@ def send(
     )
     exporter.open()
     is_interrupted = False
+    problem = None
     try:
         rounds = 0
         while not loop or rounds < loop:
@@ -130,13 +135,16 @@ def send(
             reading = _reading(sources, asked, progress)
             _send(reading, exporter, clock, speed, by, domain)
         _wait_for_all(exporter, max(wait, 2 / rate) if rate else wait)
+        hear(exporter)
+    except HeadwaterError as error:
+        problem = error
     except KeyboardInterrupt:  # with --loop 0 the only end
         is_interrupted = True
     finally:
         exporter.close(0)
         progress.end()
     reports = exporter.report
-    if not quiet:
+    if not quiet and (problem is None or any(report.given.messages for report in reports)):
         for report in reports:
             click.echo(f"headwater: {safe(str(report))} {progress.took}", err=True)
         for warning in exporter.warnings:
@@ -144,9 +152,11 @@ def send(
         if not exporter.netflow.is_lossless:
             for line in exporter.netflow.lines():
                 click.echo(f"headwater: {safe(line)}", err=True)
+    if problem is not None:
+        raise problem
     if is_interrupted:
         raise click.Abort
-    if any(report.lost.messages or report.lost_templates for report in reports) or exporter.netflow.records:
+    if exporter.netflow.records or not is_all_well(reports):
         ctx.exit(PARTIAL)
     finish(ctx, reading.report if reading is not None else None)
 

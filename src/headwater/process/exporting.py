@@ -79,7 +79,8 @@ class Exporter:
         streams: of SCTP, 1 = all in stream 0; ttl: milliseconds after which SCTP may give up data (never Templates).
         source: address of this host. send_buffer: octets of the socket.
     policy: who gets what: "all"; "failover", the first that is up; "round-robin", in turns; "hash", by `key`, names
-        that `registry` knows; there a collector that is down keeps its share waiting.
+        that `registry` knows; there a collector that is down keeps its share waiting. One over UDP always counts as
+        up, since nobody tells, so that failover is for TCP, TLS, DTLS and SCTP.
     domain: the Observation Domain of all records; None = that of each Batch, 0 for other data.
     lengths, nulls, allow_rounding: as for hw.Writer. describe: type information (RFC 5610) of enterprise elements goes,
         too.

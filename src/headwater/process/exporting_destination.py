@@ -199,7 +199,7 @@ class Destination:
                     self.outbox.given += piece.amount
                     self.outbox.drop("too_large", piece)
                 else:
-                    self.outbox.take_over(Piece(encoded, piece.domain))
+                    self.outbox.take_over(Piece(encoded, piece.domain, is_again=piece.is_again))
         self._readiness.wake()
 
     # --- the thread ---

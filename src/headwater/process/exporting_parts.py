@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -41,6 +41,9 @@ RELATIVE = frozenset({(0, 158), (0, 159)})
 
 Nulls = Literal["error", "zero", "split"]
 Offer = tuple["Destination", "Encoded", int]
+
+_USUAL_MTU: Final = 1400
+"""Octets of Messages that the paths of most networks have room for, and their headers."""
 
 
 class Part(NamedTuple):
@@ -169,7 +172,13 @@ class Parts:
                     continue
                 encoder = self._lossless if part.is_decoded else self._encoder
                 inner = self._inner(part.domain, destinations)
-                made[laid] = encoder.encode(own, records.columns, records.count, room, inner, export_time=self._clock())
+                try:
+                    encoded = encoder.encode(
+                        own, records.columns, records.count, room, inner, export_time=self._clock()
+                    )
+                except EncodeError as error:
+                    raise _advised(error, destination.session.mtu) from None
+                made[laid] = encoded
                 yield destination, made[laid], part.domain
 
     def _said(self, whole: Incoming, share: Incoming, dialect: Dialect, domain: int) -> Iterator[Said]:
@@ -209,6 +218,14 @@ def _with_known_times(data: Any, *, for_netflow: bool) -> Any:
         return data
     kept = [column for column in data.schema if column.name not in RESOLVED]
     return data.with_columns(data.template, Schema(tuple(kept)), [data[column.name] for column in kept])
+
+
+def _advised(error: EncodeError, mtu: int) -> EncodeError:
+    """The error with what to do about it, if a record is too large for Messages that could be larger."""
+    if "a Message has room for" not in str(error) or mtu >= _USUAL_MTU:
+        return error
+    advice = f"give the collector a larger mtu, as in mtu={_USUAL_MTU}"
+    return EncodeError(f"{error}; {advice}", column=error.column, row=error.row)
 
 
 def _refuse_relative(incoming: Incoming) -> None:

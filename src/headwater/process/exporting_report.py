@@ -34,7 +34,8 @@ class DestinationReport:
 
     state: connecting, connected, retrying or closed. error: the last one, "" = none. connections: how often connected.
     given: laid out for the collector. sent: over UDP, DTLS: given to the network; else: the collector's host has it.
-    waiting: in the queue, or sent and not acknowledged. resent: once more, after a connection was lost.
+    waiting: in the queue, or sent and not acknowledged. resent: once more, after a
+    connection was lost, be it to another collector (failover).
     dropped: by cause:
         drop-oldest, drop-newest, error, timeout: the queue was full, and that is what was to be done then;
         interrupted: so was writing, while it waited for room;
@@ -64,6 +65,11 @@ class DestinationReport:
         """All that was dropped."""
         return sum(self.dropped.values(), Amount())
 
+    @property
+    def is_unsure(self) -> bool:
+        """Whether the last that is known of a DTLS session is how it ended: nobody knows whether anything arrived."""
+        return self.url.startswith("dtls:") and bool(self.error and self.sent.messages)
+
     def __str__(self) -> str:
         parts = [f"{self.sent} sent"]
         if self.waiting.messages:
@@ -71,4 +77,5 @@ class DestinationReport:
         if self.resent.messages:
             parts.append(f"{self.resent.records:,} sent again")
         parts += [f"{_counted(amount.records, 'record')} lost ({cause})" for cause, amount in self.dropped.items()]
-        return f"{self.url}: {', '.join(parts)}" + (f"; {self.error}" if self.error else "")
+        doubt = ", so what was sent may not have arrived" if self.is_unsure else ""
+        return f"{self.url}: {', '.join(parts)}" + (f"; {self.error}{doubt}" if self.error else "")

@@ -19,7 +19,7 @@ from headwater.transport.certificates import (
     dtls_reason_of,
     load_own,
 )
-from headwater.transport.outgoing.connecting import Deadline
+from headwater.transport.outgoing.connecting import Deadline, lost
 from headwater.transport.outgoing.sender import HEAD, Failure, SessionLost
 from headwater.transport.outgoing.udp import UdpSender
 
@@ -140,26 +140,36 @@ class DtlsSender(UdpSender):
         assert self._socket is not None
         try:
             while True:
-                self._dtls.bio_write(self._socket.recv(_MOST))
-                if self._is_agreed():
+                if self._take(self._socket) and self._is_agreed():
                     return True
         except BlockingIOError:
             return True
+        except SessionLost:
+            raise
         except ConnectionRefusedError:
             before = len(self._failures)
             self._learn(self._socket)
             del self._failures[before:]  # of the handshake, not of Messages
             return False
+        except OSError as error:
+            raise lost(self._collector, error) from error
+
+    def _take(self, connection: socket.socket) -> bool:
+        """Whether a datagram says anything; OpenSSL takes an empty one for an error, and anybody can send one."""
+        octets = connection.recv(_MOST)
+        if octets:
+            self._dtls.bio_write(octets)
+        return bool(octets)
 
     def _read(self) -> None:
         """A collector says nothing but that it ends the session. Raises SessionLost."""
         assert self._socket is not None
         try:
-            with suppress(BlockingIOError, ConnectionRefusedError):
+            with suppress(OSError):  # no more; or what the network tells of Messages, which counts as that
                 while True:
-                    self._dtls.bio_write(self._socket.recv(_MOST))
                     with suppress(self._ssl.WantReadError):
-                        self._dtls.recv(_MOST)
+                        if self._take(self._socket):
+                            self._dtls.recv(_MOST)
         except self._ssl.ZeroReturnError:
             message = f"{self._collector.name}: the collector has ended the session"
             raise SessionLost(message, url=self._collector.url, is_orderly=True) from None
