@@ -34,8 +34,8 @@ class DestinationReport:
 
     state: connecting, connected, retrying or closed. error: the last one, "" = none. connections: how often connected.
     given: laid out for the collector. sent: over UDP, DTLS: given to the network; else: the collector's host has it.
-    waiting: in the queue, or sent and not acknowledged. resent: once more, after a
-    connection was lost, be it to another collector (failover).
+    waiting: in the queue, or sent and not acknowledged. resent: once more, after a connection was lost,
+    be it to another collector (failover).
     dropped: by cause:
         drop-oldest, drop-newest, error, timeout: the queue was full, and that is what was to be done then;
         interrupted: so was writing, while it waited for room;

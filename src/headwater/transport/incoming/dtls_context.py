@@ -83,8 +83,8 @@ def dtls_context(url: ListenUrl, secret: bytes) -> Any:
     try:
         context.load_verify_locations(options["ca"])
         name = "cert"
-        context.use_certificate_chain_file(options["cert"])
         load_own(SSLContext(PROTOCOL_TLS_SERVER), url)  # pyOpenSSL would ask the terminal for a password
+        context.use_certificate_chain_file(options["cert"])
         name = "key" if "key" in options else "cert"
         context.use_privatekey_file(options.get("key", options["cert"]))
         context.check_privatekey()

@@ -225,8 +225,8 @@ class DtlsSender(UdpSender):
             else:
                 context.set_default_verify_paths()
             if "cert" in options:
-                context.use_certificate_chain_file(options["cert"])
                 load_own(SSLContext(PROTOCOL_TLS_CLIENT), self._collector)  # pyOpenSSL would ask for a password
+                context.use_certificate_chain_file(options["cert"])
                 context.use_privatekey_file(options.get("key", options["cert"]))
                 context.check_privatekey()
         except ssl.Error as error:
