@@ -255,7 +255,7 @@ def test_domains_beyond_the_limit_learn_nothing_and_are_not_accounted_for() -> N
         told.feed(b.message(b.template_set(PORTS), b.data_set(256, ROW), domain=domain))
     assert list(session.ledger) == [0, 1]
     assert len(told.records) == 2
-    assert told.kinds == {FaultKind.TEMPLATE_LIMIT: 3, FaultKind.UNKNOWN_TEMPLATE: 3}
+    assert told.kinds == {FaultKind.TEMPLATE_LIMIT: 3, FaultKind.UNKNOWN_TEMPLATE: 3, FaultKind.HELD_DROPPED: 3}
     told.feed(b.message(b.template_set(BYTES), b.data_set(256, ROW), domain=1, sequence=1))
     assert len(told.records) == 3
 

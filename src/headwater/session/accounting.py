@@ -43,6 +43,8 @@ class Accounting:
         count, unsure = decoded, np.zeros(len(run.bad), np.bool_)
         if run.undecodable.any():
             unsure[run.message[run.undecodable]] = True
+            if run.waiting:
+                self._give_up()
         if not run.is_ipfix:
             in_messages = run.messages.version == NETFLOW9.version
             count = np.where(in_messages, np.uint32(1), decoded)
@@ -53,6 +55,14 @@ class Accounting:
         self.sequence, self.stamp = run.messages.sequence[mine], run.messages.export_time[mine]
         self.count, self.unsure, self.decoded = count[mine], unsure[mine], decoded[mine]
         self.cuts: list[int] = [*cuts, len(self.mine)]
+
+    def _give_up(self) -> None:
+        """Of a Message with Sets that cannot be decoded and were not kept, all records will never be known."""
+        run = self.run
+        undecodable = np.bincount(run.message[run.undecodable], minlength=len(run.bad))
+        for message, waiting in run.waiting.items():
+            if waiting.sets != undecodable[message]:
+                run.ledger_at(message).give_up(waiting)
 
     def _sort(self) -> list[int]:
         """Put those of one ledger together; where each begins."""
@@ -73,7 +83,7 @@ class Accounting:
             self._observe(late)
         for found in late.values():
             for _, held, records in found:
-                held.ledger.decode_late(held.offset, records)
+                held.ledger.decode_late(held.waiting, records)
 
     def _late(self) -> dict[int, list[tuple[int, HeldSet, int]]]:
         """What had waited for its Template, by the identity of the ledger, in the order in which it is known."""
@@ -110,7 +120,7 @@ class Accounting:
                 for message, held, found in late.pop(id(ledger), ()):
                     until = begin + int(np.searchsorted(self.mine[begin:stop], message, "right"))
                     self._look_at(ledger, at, until, counted_own=counted_own)
-                    ledger.decode_late(held.offset, found)
+                    ledger.decode_late(held.waiting, found)
                     at = until
                 self._look_at(ledger, at, stop, counted_own=counted_own)
 
@@ -162,6 +172,7 @@ class Accounting:
             stamp=int(self.stamp[i]),
             offset=int(run.messages.offset[message]),
             decoded=int(self.decoded[i]),
+            waiting=run.waiting.get(message),
         )
         if event is not None:
             run.state.counters[event.kind if isinstance(event, Fault) else FaultKind.SEQUENCE_GAP] += 1

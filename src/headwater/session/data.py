@@ -16,6 +16,7 @@ from headwater.errors import FaultKind
 from headwater.session.events import DataSets, Messages, Scope
 from headwater.session.held import HeldSet, joined, messages_of, one_message
 from headwater.session.options import find_checksums, is_checksum_right, read_options
+from headwater.session.sequence import Waiting
 from headwater.session.templates import id_of
 from headwater.wire.dialect import OPTIONS_TEMPLATE_SET, SET_HEADER
 
@@ -288,7 +289,7 @@ class DataPass:
         run.fault(FaultKind.UNKNOWN_TEMPLATE, message, first, at, f"no Template {id}{detail}", count=len(sets))
         worth = sets[run.end[sets] > run.start[sets]]
         dropped = len(worth)
-        if self.state.limits.held_sets:
+        if self.state.limits.held_sets and domain.index >= 0:  # beyond the limits no Template is ever learned
             dropped = sum(self._hold(domain, id, ordinal) for ordinal in worth.tolist())
         if dropped:
             detail = "more Data Sets wait for a Template than the limits allow"
@@ -309,7 +310,8 @@ class DataPass:
         run = self.run
         m = int(run.message[ordinal])
         at = run.messages.absolute(m, int(run.start[ordinal]))
-        held = HeldSet(run.body(ordinal), at, one_message(run.messages, m), run.now, run.ledger_at(m))
+        waiting = run.waiting.setdefault(m, Waiting())
+        held = HeldSet(run.body(ordinal), at, one_message(run.messages, m), run.now, run.ledger_at(m), waiting)
         return self.state.held.add((domain.index, id), held)
 
     def _replay(self) -> None:
@@ -332,7 +334,7 @@ class DataPass:
         for i in torn.tolist():
             run.report(FaultKind.VARLEN_OVERRUN, message, ordinal, taken[i].at, OVERRUN)
             if not self.state.salvage:
-                taken[i].ledger.give_up(taken[i].offset)
+                taken[i].ledger.give_up(taken[i].waiting)
         if len(torn) and not self.state.salvage:
             whole = [held for held, left in zip(taken, (end - rest).tolist(), strict=True) if left < known.layout.least]
             if whole:

@@ -14,7 +14,7 @@ from headwater.session.events import Messages
 
 if TYPE_CHECKING:
     from headwater.session.limits import Limits
-    from headwater.session.sequence import DomainLedger
+    from headwater.session.sequence import DomainLedger, Waiting
 
 
 _OPTIONAL: Final = ("peer", "received", "uptime", "nanoseconds", "sampling")
@@ -24,7 +24,7 @@ _OPTIONAL: Final = ("peer", "received", "uptime", "nanoseconds", "sampling")
 class HeldSet:
     """One Data Set. messages: its Message, as a table of one. at: absolute offset of the Set's body.
 
-    now: when it came, by the clock that ages Templates. ledger: in which its Message is counted.
+    now: when it came, by the clock that ages Templates. ledger: in which its Message is counted. waiting: that Message.
     """
 
     body: bytes
@@ -32,11 +32,7 @@ class HeldSet:
     messages: Messages
     now: float
     ledger: DomainLedger
-
-    @property
-    def offset(self) -> int:
-        """Absolute offset of its Message."""
-        return int(self.messages.offset[0])
+    waiting: Waiting
 
 
 class HeldSets:
@@ -60,7 +56,7 @@ class HeldSets:
         """Keep one Data Set; returns how many were dropped to make room, itself included."""
         if len(held.body) > self._limits.held_octets:
             return 1
-        held.ledger.hold(held.offset)
+        held.waiting.sets += 1
         self._by_key.setdefault(key, deque()).append(held)
         self._arrival.append(key)
         self._octets += len(held.body)
@@ -102,8 +98,6 @@ class HeldSets:
 
     def move(self, octets: int) -> None:
         """Offsets are counted anew from `octets` on."""
-        for ledger in {id(held.ledger): held.ledger for sets in self._by_key.values() for held in sets}.values():
-            ledger.count_anew(octets)
         for key, sets in self._by_key.items():
             self._by_key[key] = deque(
                 replace(
@@ -124,7 +118,7 @@ class HeldSets:
         key = self._arrival.popleft()
         sets = self._by_key[key]
         held = sets.popleft()
-        held.ledger.give_up(held.offset)
+        held.ledger.give_up(held.waiting)
         self._octets -= len(held.body)
         if not sets:
             del self._by_key[key]

@@ -22,7 +22,7 @@ from headwater.wire.dialect import DIALECTS, FIRST_DATA_SET, IPFIX, NETFLOW9, SE
 if TYPE_CHECKING:
     from headwater.session.framing import Frames
     from headwater.session.held import HeldSet
-    from headwater.session.sequence import DomainLedger
+    from headwater.session.sequence import DomainLedger, Waiting
     from headwater.session.state import State
     from headwater.session.templates import Domain
 
@@ -43,7 +43,8 @@ class Run:
     low: intp[n], the Sets that are no Data Sets.
     bad: bool[m], Messages that are discarded. domains: per distinct domain; domain_of: [m], index into it.
     records: int32[s], Data Records counted in a Set; undecodable: bool[s]. defined: int32[s], template records in it.
-    stream: int32[m], of SCTP; None = 0 for all. decoded_late: Message with the Template, Set that had waited, records.
+    stream: int32[m], of SCTP; None = 0 for all. waiting: Messages with Sets that were kept for their Template.
+    decoded_late: Message with the Template, Set that had waited, records.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Run:
         self.is_ipfix = frames.version is None
         self.bad = np.zeros(len(frames.start), np.bool_)
         self._is_counted = np.zeros(len(frames.start), np.bool_)
+        self.waiting: dict[int, Waiting] = {}
         self.decoded_late: list[tuple[int, HeldSet, int]] = []
         self._events: list[tuple[int, int, Event]] = []
         self._find_domains()
