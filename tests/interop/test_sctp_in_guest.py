@@ -15,13 +15,19 @@ from tests.peers import require_program
 pytestmark = [pytest.mark.interop, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-@pytest.mark.parametrize(("direction", "count"), [("outgoing", 5), ("incoming", 10)])
-def test_messages_go_over_sctp_in_a_guest_that_has_it(direction: str, count: int) -> None:
-    for program in ("linux.uml", "insmod", "ip", "busybox"):
+@pytest.mark.parametrize(
+    ("tests", "count"),
+    [
+        ("transport/test_outgoing_sctp.py", 5),
+        ("transport/test_incoming_sctp.py", 10),
+        ("interop/test_collecting_sctp.py", 2),
+    ],
+)
+def test_messages_go_over_sctp_in_a_guest_that_has_it(tests: str, count: int) -> None:
+    for program in ("linux.uml", "insmod", "ip", "busybox", "softflowd"):
         require_program(program)
-    tests = [sys.executable, "-m", "pytest", "-q", f"tests/transport/test_{direction}_sctp.py"]
     done = subprocess.run(
-        [ROOT / "scripts" / "in-guest.sh", *tests],
+        [ROOT / "scripts" / "in-guest.sh", sys.executable, "-m", "pytest", "-q", f"tests/{tests}"],
         cwd=ROOT,
         env=os.environ | {"GUEST_SECONDS": "800"},
         capture_output=True,

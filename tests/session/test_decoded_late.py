@@ -207,21 +207,27 @@ def test_what_was_sent_before_data_that_wait_but_came_after_does_not_make_them_l
     assert counts(the_ledger(told)) == (5, 0, 0, 0)
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_messages_that_change_places_while_some_wait_are_no_loss(seed: int) -> None:
-    choose = random.Random(seed)
-    sent, messages = 1000, []
-    for _ in range(40):
-        sets, before = [], sent
+def some_lost(choose: random.Random, count: int, sequence: int) -> tuple[list[bytes], int]:
+    """Those of so many Messages that arrive, with Templates here and there among the data; the number behind all."""
+    messages = []
+    for _ in range(count):
+        sets, before = [], sequence
         for _ in range(choose.randrange(4)):
             if choose.random() < 0.1:
                 sets.append(choose.choice((PORTS, NAMES)))
                 continue
             number = choose.randrange(1, 4)
             sets.append(choose.choice((ports(number), names(*[b"x"] * number))))
-            sent += number
-        if choose.random() < 0.85:
+            sequence += number
+        if choose.random() < 0.8:
             messages.append(b.message(*sets, sequence=before))
+    return messages, sequence
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_messages_that_change_places_while_some_wait_are_no_loss(seed: int) -> None:
+    choose = random.Random(seed)
+    messages, sent = some_lost(choose, 40, 1000)
     order = sorted(range(len(messages)), key=lambda i: i + choose.random() * 3)
     last = b.message(PORTS, NAMES, sequence=sent)
     told = listen(b.message(sequence=1000), *(messages[i] for i in order), last)
@@ -291,18 +297,7 @@ def test_what_is_taken_back_in_a_later_file_is_taken_from_the_sum() -> None:
 @pytest.mark.parametrize("seed", range(60))
 def test_records_and_losses_are_what_was_sent(seed: int) -> None:
     choose = random.Random(seed)
-    sent, messages = 0, []
-    for _ in range(choose.randrange(1, 40)):
-        sets, before = [], sent
-        for _ in range(choose.randrange(4)):
-            if choose.random() < 0.1:
-                sets.append(choose.choice((PORTS, NAMES)))
-                continue
-            number = choose.randrange(1, 4)
-            sets.append(choose.choice((ports(number), names(*[b"x"] * number))))
-            sent += number
-        if choose.random() < 0.8:
-            messages.append(b.message(*sets, sequence=before))
+    messages, sent = some_lost(choose, choose.randrange(1, 40), 0)
     last = b.message(PORTS, NAMES, sequence=sent)
     told = Account(Session(transport="tcp"))
     told.feed(b.message())  # without which nobody knows of what is missing before the first Message
